@@ -1,0 +1,107 @@
+"""AWS's metering API through boto3.
+
+Each call is one HTTP request: botocore's own retries are off, because a retry that is throttled
+after a first try that timed out would report "certainly not processed" of usage that may be billed
+(money rule 6). Trying again is the submitter's business.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+)
+from botocore.parsers import ResponseParserError
+
+from marketplace_metering.core.batch import Batch
+from marketplace_metering.core.ledger import EntryKey
+from marketplace_metering.core.outcome import Answered, Fault, Lost, RequestRefused, read_error
+from marketplace_metering.core.wire import read_response, request
+from marketplace_metering.ports import Clock
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 30
+# aws-facts 1.1: de-duplication is per region, so all usage of a product goes to one region.
+REGION_DEFAULT = "us-east-1"
+
+# Raised before anything leaves this machine; whatever else goes wrong may have been processed.
+NEVER_SENT = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    NoRegionError,
+    ParamValidationError,
+)
+
+
+class OldModelError(Exception):
+    """The installed botocore does not know the members that metering needs."""
+
+
+class MarketplaceApi:
+    """See `ports.Marketplace`; raises OldModelError if botocore is too old."""
+
+    def __init__(self, client: Any, clock: Clock, requests_per_second: float) -> None:  # noqa: ANN401 - boto3 makes its clients at run time
+        self._client = client
+        self._clock = clock
+        self._interval_s = 1.0 / requests_per_second
+        self._next_turn_s = 0.0
+        members = client.meta.service_model.shape_for("UsageRecord").members
+        missing = {"QuantityAsDecimal", "LicenseArn", "CustomerAWSAccountId"} - set(members)
+        if missing:
+            raise OldModelError(
+                f"botocore's meteringmarketplace model lacks {', '.join(sorted(missing))}: "
+                "install boto3 1.44.2 or newer"
+            )
+
+    def take_turn(self) -> None:
+        """Space requests evenly, so that no second ever sees more than the setting."""
+        now_s = self._clock.now().timestamp()
+        wait_s = self._next_turn_s - now_s
+        if 0 < wait_s <= self._interval_s:  # a longer one means that the clock was set back
+            self._clock.sleep(wait_s)
+            now_s = self._clock.now().timestamp()
+        self._next_turn_s = now_s + self._interval_s
+
+    def submit(self, batch: Batch) -> Answered[EntryKey] | RequestRefused | Lost:
+        """One `BatchMeterUsage` request."""
+        try:
+            response = self._client.batch_meter_usage(**request(batch.entries))
+        except ClientError as error:
+            said = error.response.get("Error", {})
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            return read_error(said.get("Code", ""), status, said.get("Message", ""))
+        except (EndpointConnectionError, ConnectTimeoutError) as error:
+            return RequestRefused(Fault.UNREACHABLE, type(error).__name__, str(error))
+        except NEVER_SENT as error:
+            return RequestRefused(Fault.ACCOUNT, type(error).__name__, str(error))
+        except (BotoCoreError, ResponseParserError) as error:
+            return Lost(f"{type(error).__name__}: {error}")
+        return read_response(batch.entries, response)
+
+
+def connect(region: str | None = None) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    """A boto3 client with the usual AWS settings and explicit timeouts."""
+    session = boto3.session.Session()
+    return session.client(
+        "meteringmarketplace",
+        region_name=region or session.region_name or REGION_DEFAULT,
+        config=Config(
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": 1},
+        ),
+    )

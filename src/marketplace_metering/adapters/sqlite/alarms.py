@@ -1,0 +1,61 @@
+"""Alarms: stored with what raised them, so that a crash cannot silence one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from marketplace_metering.adapters.sqlite import codec
+from marketplace_metering.adapters.sqlite.connection import writing
+from marketplace_metering.core.hours import UsageHour
+from marketplace_metering.core.identity import Window
+from marketplace_metering.core.ledger import Alarm, AlarmKind
+from marketplace_metering.core.quantity import Quantity
+
+SELECT = """
+SELECT alarm.*, book.product, book.account, book.dimension, meter.license_arn
+FROM alarm LEFT JOIN meter ON meter.id = alarm.meter_id
+LEFT JOIN book ON book.id = meter.book_id
+"""
+
+
+def raise_alarm(connection: sqlite3.Connection, alarm: Alarm, meter_id: int | None) -> None:
+    """Store an alarm in the transaction of its cause."""
+    connection.execute(
+        "INSERT INTO alarm (kind, meter_id, hour, micros, text, raised_at_ms) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            alarm.kind,
+            meter_id,
+            alarm.window.hour.number if alarm.window is not None else None,
+            alarm.quantity.micros if alarm.quantity is not None else None,
+            alarm.text,
+            codec.epoch_ms(alarm.raised_at),
+        ),
+    )
+
+
+def alarm_of(row: codec.Row) -> Alarm:
+    """The alarm of a row that SELECT selected."""
+    window = None
+    if row["meter_id"] is not None:
+        window = Window(codec.meter_of(row), UsageHour(row["hour"]))
+    quantity = None if row["micros"] is None else Quantity(row["micros"])
+    raised_at = codec.from_ms(row["raised_at_ms"])
+    return Alarm(AlarmKind(row["kind"]), window, quantity, row["text"], raised_at)
+
+
+def undelivered(connection: sqlite3.Connection) -> list[tuple[int, Alarm]]:
+    """Alarms whose delivery nobody has confirmed, oldest first."""
+    rows = connection.execute(f"{SELECT} WHERE delivered_at_ms IS NULL ORDER BY alarm.id")
+    return [(row["id"], alarm_of(row)) for row in rows]
+
+
+def delivered(connection: sqlite3.Connection, numbers: Sequence[int], now: datetime) -> None:
+    """Confirm the delivery of alarms."""
+    with writing(connection):
+        connection.executemany(
+            "UPDATE alarm SET delivered_at_ms = ? WHERE id = ?",
+            [(codec.epoch_ms(now), number) for number in numbers],
+        )

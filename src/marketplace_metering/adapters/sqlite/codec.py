@@ -1,0 +1,120 @@
+"""Core values as columns, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from marketplace_metering.core.hours import EPOCH, UsageHour
+from marketplace_metering.core.identity import Meter, Window
+from marketplace_metering.core.ledger import Allocation, Entry, Line, State
+from marketplace_metering.core.quantity import Quantity
+from marketplace_metering.core.record import Tags
+
+Row = Mapping[str, Any]
+
+
+def epoch_ms(at: datetime) -> int:
+    """Milliseconds since 1970."""
+    return (at - EPOCH) // timedelta(milliseconds=1)
+
+
+def from_ms(ms: int) -> datetime:
+    """The instant of milliseconds since 1970."""
+    return EPOCH + timedelta(milliseconds=ms)
+
+
+def epoch_s(at: datetime) -> int:
+    """Seconds since 1970."""
+    return (at - EPOCH) // timedelta(seconds=1)
+
+
+def from_s(seconds: int) -> datetime:
+    """The instant of seconds since 1970."""
+    return EPOCH + timedelta(seconds=seconds)
+
+
+def tags_text(tags: Tags) -> str:
+    """Tags as sorted JSON pairs."""
+    return json.dumps(tags) if tags else "[]"
+
+
+def tags_of(text: str) -> Tags:
+    """Tags from sorted JSON pairs."""
+    return tuple((key, value) for key, value in json.loads(text))
+
+
+def lines_text(lines: tuple[Line, ...]) -> str:
+    """Lines as JSON."""
+    return json.dumps([[hour.number, quantity.micros, n] for hour, quantity, n in lines])
+
+
+def lines_of(text: str) -> tuple[Line, ...]:
+    """Lines from JSON."""
+    return tuple(Line(UsageHour(h), Quantity(micros), n) for h, micros, n in json.loads(text))
+
+
+def allocations_text(allocations: tuple[Allocation, ...]) -> str | None:
+    """Allocations as JSON, if there are any."""
+    if not allocations:
+        return None
+    return json.dumps([[tags, quantity.micros] for tags, quantity in allocations])
+
+
+def allocations_of(text: str | None) -> tuple[Allocation, ...]:
+    """Allocations from JSON."""
+    if text is None:
+        return ()
+    return tuple(
+        Allocation(tuple((key, value) for key, value in tags), Quantity(micros))
+        for tags, micros in json.loads(text)
+    )
+
+
+ENTRY = """
+SELECT entry.*, book.product, book.account, book.dimension, meter.license_arn, meter.book_id
+FROM entry JOIN meter ON meter.id = entry.meter_id JOIN book ON book.id = meter.book_id
+"""
+
+
+def entry_of(row: Row) -> Entry:
+    """The entry of a row that ENTRY selected."""
+    return Entry(
+        window=Window(meter_of(row), UsageHour(row["hour"])),
+        serial=row["serial"],
+        quantity=Quantity(row["quantity_micros"]),
+        stamp=from_s(row["stamp_s"]),
+        deadline=from_s(row["deadline_s"]),
+        lines=lines_of(row["lines"]),
+        allocations=allocations_of(row["allocations"]),
+        retry_at=from_ms(row["retry_at_ms"]),
+        state=State(row["state"]),
+        begun=row["begun"],
+        refused=row["refused"],
+        metering_record_id=row["metering_record_id"],
+        reason=row["reason"],
+    )
+
+
+def meter_of(row: Row) -> Meter:
+    """The meter of a row with its book's and its own columns."""
+    return Meter(row["product"], row["account"], row["dimension"], row["license_arn"] or None)
+
+
+def exact_json(value: object) -> str:
+    """JSON of any attribute, with the digits of its numbers as they came."""
+    match value:
+        case Decimal() if value.is_finite():
+            return str(value)
+        case Mapping():
+            members = (f"{json.dumps(str(k))}: {exact_json(v)}" for k, v in value.items())
+            return "{" + ", ".join(members) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(exact_json, value)) + "]"
+        case None | bool() | int() | float() | str():
+            return json.dumps(value)
+        case _:
+            return json.dumps(str(value))

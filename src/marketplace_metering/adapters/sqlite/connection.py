@@ -1,0 +1,72 @@
+"""One connection to the file: durable, shared with other processes, explicit transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from marketplace_metering.adapters.sqlite import schema
+
+BUSY_TIMEOUT_S = 60.0
+OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+
+
+class StoreUnusableError(Exception):
+    """The store cannot be opened or written; the message says why and what to do."""
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """Open the file, making it if it is not there; raises StoreUnusableError."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise StoreUnusableError(
+            f"SQLite {sqlite3.sqlite_version} is too old, {oldest} is needed: use a newer Python"
+        )
+    try:
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, cached_statements=512
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        # FULL: an attempt that was logged before a call is still there after a power cut.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -65536")
+        _create_tables(connection)
+    except sqlite3.Error as error:
+        raise StoreUnusableError(
+            f"the store {path} cannot be opened: {error}; choose a writable file with "
+            "--store sqlite:///path or METERING_STORE"
+        ) from error
+    return connection
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == schema.VERSION:
+        return
+    with writing(connection):
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == schema.VERSION:  # another process was first
+            return
+        if version != 0:
+            raise StoreUnusableError(
+                f"the store has format {version}, this program knows {schema.VERSION}: "
+                "use the version of metering that wrote it, or a newer one"
+            )
+        for statement in schema.TABLES.split(";\n"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+
+
+@contextmanager
+def writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction: no other process writes between its reads and its writes."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

@@ -1,0 +1,307 @@
+"""The ledger: sealing, what is due, and the changes of entries, each one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from marketplace_metering.adapters.sqlite import codec
+from marketplace_metering.adapters.sqlite.alarms import raise_alarm
+from marketplace_metering.adapters.sqlite.connection import writing
+from marketplace_metering.adapters.sqlite.identities import Identities
+from marketplace_metering.core.batch import lane_of
+from marketplace_metering.core.hours import UsageHour
+from marketplace_metering.core.identity import BookKey, Window
+from marketplace_metering.core.ledger import Change, Entry, EntryKey, Members
+from marketplace_metering.core.limits import BATCH_RECORDS_MAX
+from marketplace_metering.core.plan import Book, Group, Plan, Sealing
+from marketplace_metering.core.policy import Policy
+from marketplace_metering.core.quantity import Quantity
+
+BOOKS_PER_READ = 500
+
+PENDING_BOOKS = """
+SELECT DISTINCT meter.book_id FROM tally
+JOIN usage_group ON usage_group.id = tally.group_id
+JOIN meter ON meter.id = usage_group.meter_id
+WHERE tally.entry_id IS NULL AND tally.failure IS NULL
+ORDER BY meter.book_id
+"""
+PENDING_GROUPS = """
+SELECT meter.book_id, book.product, book.account, book.dimension, meter.license_arn,
+  usage_group.hour, usage_group.tags, tally.id, tally.micros, tally.record_count,
+  tally.earliest_ns
+FROM meter
+JOIN book ON book.id = meter.book_id
+JOIN usage_group ON usage_group.meter_id = meter.id
+JOIN tally ON tally.group_id = usage_group.id
+WHERE meter.book_id BETWEEN ? AND ? AND tally.entry_id IS NULL AND tally.failure IS NULL
+ORDER BY meter.book_id
+"""
+TAKE_TALLY = """
+UPDATE tally SET entry_id = ?, is_closed = 1
+WHERE id = ? AND entry_id IS NULL AND failure IS NULL AND record_count = ? AND micros = ?
+"""
+
+
+class _Stale(Exception):  # noqa: N818 - no error: someone else was first, and it never leaves here
+    """The book or a group changed since the plan was made."""
+
+
+class SqliteLedger:
+    """See `ports.Ledger`."""
+
+    def __init__(self, connection: sqlite3.Connection, identities: Identities) -> None:
+        self._connection = connection
+        self._identities = identities
+
+    def pending(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
+        """Every book with pending groups, read a few hundred at a time."""
+        oldest = UsageHour.of(now - policy.window_length - timedelta(hours=1))
+        book_ids = [row[0] for row in self._connection.execute(PENDING_BOOKS)]
+        for start in range(0, len(book_ids), BOOKS_PER_READ):
+            part = book_ids[start : start + BOOKS_PER_READ]
+            # Books first, groups second: whatever is recorded in between is only more usage.
+            books = {book_id: self._book(book_id, oldest) for book_id in part}
+            rows = self._connection.execute(PENDING_GROUPS, (part[0], part[-1])).fetchall()
+            for book_id, group_rows in groupby(rows, key=lambda row: row["book_id"]):
+                if book_id in books:
+                    yield books[book_id], [_group(row) for row in group_rows]
+
+    def _book(self, book_id: int, oldest: UsageHour) -> Book:
+        row = self._connection.execute("SELECT * FROM book WHERE id = ?", (book_id,)).fetchone()
+        live: set[Window] = set()
+        released: list[EntryKey] = []
+        rows = self._connection.execute(
+            f"{codec.ENTRY} WHERE meter.book_id = ? AND entry.hour >= ?", (book_id, oldest.number)
+        )
+        for entry_row in rows:
+            window = Window(codec.meter_of(entry_row), UsageHour(entry_row["hour"]))
+            if entry_row["state"] == "released":
+                released.append(EntryKey(window, entry_row["serial"]))
+            else:
+                live.add(window)
+        key = BookKey(row["product"], row["account"], row["dimension"])
+        return Book(key, row["version"], frozenset(live), tuple(released))
+
+    def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[bool]:
+        """Store each plan whole or not at all."""
+        try:
+            with writing(self._connection):
+                return [self._append(plan, now) for plan in plans]
+        except BaseException:
+            self._identities.forget()
+            raise
+
+    def _append(self, plan: Plan, now: datetime) -> bool:
+        self._connection.execute("SAVEPOINT plan")
+        try:
+            self._store_plan(plan, now)
+        except _Stale:
+            self._connection.execute("ROLLBACK TO plan")
+            self._identities.forget()
+            return False
+        else:
+            return True
+        finally:
+            if self._connection.in_transaction:  # a full disk ends the transaction by itself
+                self._connection.execute("RELEASE plan")
+
+    def _store_plan(self, plan: Plan, now: datetime) -> None:
+        key = plan.book.key
+        cursor = self._connection.execute(
+            "UPDATE book SET version = version + 1 "
+            "WHERE product = ? AND account = ? AND dimension = ? AND version = ?",
+            (key.product, key.account, key.dimension, plan.book.version),
+        )
+        if cursor.rowcount != 1:
+            raise _Stale
+        for sealing in plan.sealings:
+            self._seal(sealing, now)
+        for group, why in plan.rejected:
+            self._fail(group, why)
+        for alarm in plan.alarms:
+            assert alarm.window is not None
+            raise_alarm(self._connection, alarm, self._identities.meter(alarm.window.meter))
+
+    def _seal(self, sealing: Sealing, now: datetime) -> None:
+        entry = sealing.entry
+        cursor = self._connection.execute(
+            "INSERT INTO entry (meter_id, hour, serial, lane_id, quantity_micros, stamp_s, "
+            "deadline_s, lines, allocations, record_count, sealed_at_ms, retry_at_ms, state) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self._identities.meter(entry.window.meter),
+                entry.window.hour.number,
+                entry.serial,
+                self._identities.lane(lane_of(entry)),
+                entry.quantity.micros,
+                codec.epoch_s(entry.stamp),
+                codec.epoch_s(entry.deadline),
+                codec.lines_text(entry.lines),
+                codec.allocations_text(entry.allocations),
+                entry.record_count,
+                codec.epoch_ms(now),
+                codec.epoch_ms(entry.retry_at),
+                entry.state,
+            ),
+        )
+        for group in sealing.groups:
+            tally_id = group.members
+            values = (cursor.lastrowid, tally_id, group.record_count, group.quantity.micros)
+            if self._connection.execute(TAKE_TALLY, values).rowcount != 1:
+                raise _Stale
+
+    def _fail(self, group: Group, why: str) -> None:
+        cursor = self._connection.execute(
+            "UPDATE tally SET failure = ?, is_closed = 1 "
+            "WHERE id = ? AND entry_id IS NULL AND failure IS NULL AND record_count = ?",
+            (why, group.members, group.record_count),
+        )
+        if cursor.rowcount != 1:
+            raise _Stale
+
+    def due(
+        self, now: datetime, policy: Policy, without_products: Collection[str]
+    ) -> Sequence[Entry]:
+        """The lane with the earliest deadline; parked entries only when nothing else is due."""
+        times = (codec.epoch_ms(now), codec.epoch_s(now + policy.safety_margin))
+        for state, limit in (("sealed", BATCH_RECORDS_MAX), ("parked", 1)):
+            earliest: tuple[int, int] | None = None
+            for lane_id in self._lanes(now, without_products):
+                row = self._connection.execute(
+                    "SELECT deadline_s FROM entry WHERE lane_id = ? AND state = ? "
+                    "AND retry_at_ms <= ? AND deadline_s > ? ORDER BY deadline_s LIMIT 1",
+                    (lane_id, state, *times),
+                ).fetchone()
+                if row is not None and (earliest is None or (row[0], lane_id) < earliest):
+                    earliest = (row[0], lane_id)
+            if earliest is not None:
+                rows = self._connection.execute(
+                    f"{codec.ENTRY} WHERE lane_id = ? AND state = ? "
+                    "AND retry_at_ms <= ? AND deadline_s > ? ORDER BY deadline_s LIMIT ?",
+                    (earliest[1], state, *times, limit),
+                )
+                return [codec.entry_of(row) for row in rows]
+        return []
+
+    def _lanes(self, now: datetime, without_products: Collection[str]) -> list[int]:
+        # Two days on, nothing of a month can be sent any more.
+        oldest_month = f"{now - timedelta(days=2):%Y-%m}"
+        rows = self._connection.execute(
+            "SELECT id, product FROM lane WHERE month >= ?", (oldest_month,)
+        )
+        return [row["id"] for row in rows if row["product"] not in without_products]
+
+    def next_due_at(self, now: datetime, without_products: Collection[str]) -> datetime | None:
+        """The earliest `retry_at` that lies ahead."""
+        earliest: list[int] = []
+        for lane_id in self._lanes(now, without_products):
+            row = self._connection.execute(
+                "SELECT min(retry_at_ms) FROM entry WHERE lane_id = ? "
+                "AND state IN ('sealed', 'parked') AND retry_at_ms > ?",
+                (lane_id, codec.epoch_ms(now)),
+            ).fetchone()
+            if row[0] is not None:
+                earliest.append(row[0])
+        return codec.from_ms(min(earliest)) if earliest else None
+
+    def expired(self, now: datetime) -> Sequence[EntryKey]:
+        """Unsettled entries whose deadline has passed."""
+        rows = self._connection.execute(
+            f"{codec.ENTRY} WHERE state IN ('sealed', 'parked') AND deadline_s <= ? "
+            "ORDER BY deadline_s",
+            (codec.epoch_s(now),),
+        )
+        return [codec.entry_of(row).key for row in rows]
+
+    def change(
+        self, keys: Sequence[EntryKey], decide: Callable[[Entry], Change | None], now: datetime
+    ) -> Sequence[Entry]:
+        """Read, decide and store inside one write transaction."""
+        changed: list[Entry] = []
+        with writing(self._connection):
+            for key in keys:
+                meter = key.window.meter
+                row = self._connection.execute(
+                    f"{codec.ENTRY} WHERE book.product = ? AND book.account = ? "
+                    "AND book.dimension = ? AND meter.license_arn = ? "
+                    "AND entry.hour = ? AND entry.serial = ?",
+                    (
+                        meter.product,
+                        meter.account,
+                        meter.dimension,
+                        meter.license_arn or "",
+                        key.window.hour.number,
+                        key.serial,
+                    ),
+                ).fetchone()
+                assert row is not None, f"no entry {key}"
+                change = decide(codec.entry_of(row))
+                if change is not None:
+                    self._store(row, change)
+                    changed.append(change.entry)
+        return changed
+
+    def _store(self, row: codec.Row, change: Change) -> None:
+        entry = change.entry
+        self._connection.execute(
+            "UPDATE entry SET retry_at_ms = ?, state = ?, begun = ?, refused = ?, "
+            "metering_record_id = ?, reason = ? WHERE id = ?",
+            (
+                codec.epoch_ms(entry.retry_at),
+                entry.state,
+                entry.begun,
+                entry.refused,
+                entry.metering_record_id,
+                entry.reason,
+                row["id"],
+            ),
+        )
+        if change.attempt is not None:
+            attempt = change.attempt
+            if attempt.answer is None:
+                self._connection.execute(
+                    "INSERT INTO attempt (entry_id, number, begun_at_ms) VALUES (?, ?, ?)",
+                    (row["id"], attempt.number, codec.epoch_ms(attempt.at)),
+                )
+            else:
+                self._connection.execute(
+                    "UPDATE attempt SET answered_at_ms = ?, answer = ?, words = ? "
+                    "WHERE entry_id = ? AND number = ?",
+                    (
+                        codec.epoch_ms(attempt.at),
+                        attempt.answer,
+                        attempt.words,
+                        row["id"],
+                        attempt.number,
+                    ),
+                )
+        if change.alarm is not None:
+            raise_alarm(self._connection, change.alarm, row["meter_id"])
+        if change.frees is not None:
+            self._free(row, change.frees, entry.reason)
+
+    def _free(self, row: codec.Row, members: Members, why: str | None) -> None:
+        failure = why if members is Members.FAILED else None
+        self._connection.execute(
+            "UPDATE tally SET entry_id = NULL, released_from = ?, failure = ? WHERE entry_id = ?",
+            (row["id"], failure, row["id"]),
+        )
+        self._connection.execute(
+            "UPDATE book SET version = version + 1 WHERE id = ?", (row["book_id"],)
+        )
+
+
+def _group(row: codec.Row) -> Group:
+    return Group(
+        meter=codec.meter_of(row),
+        hour=UsageHour(row["hour"]),
+        tags=codec.tags_of(row["tags"]),
+        quantity=Quantity(row["micros"]),
+        record_count=row["record_count"],
+        earliest_ns=row["earliest_ns"],
+        members=row["id"],
+    )

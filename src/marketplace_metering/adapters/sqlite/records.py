@@ -1,0 +1,279 @@
+"""Recording usage: many usage records in one transaction, each counted once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from marketplace_metering.adapters.sqlite import codec
+from marketplace_metering.adapters.sqlite.alarms import raise_alarm
+from marketplace_metering.adapters.sqlite.connection import writing
+from marketplace_metering.adapters.sqlite.identities import GroupName, Identities
+from marketplace_metering.core.hours import NS_PER_HOUR
+from marketplace_metering.core.ledger import Alarm, AlarmKind
+from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
+from marketplace_metering.core.quantity import Quantity
+from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.ports import RefusedInput, Taken
+
+INSERT = """
+INSERT OR IGNORE INTO usage_record
+  (group_id, created_ns, micros, tally_id, input_id, event_id, extras)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+@dataclass(slots=True)
+class _OpenTally:
+    """The tally that takes a group's usage records now, and what this transaction adds to it."""
+
+    id: int
+    micros: int
+    added_micros: int = 0
+    added_count: int = 0
+    earliest_ns: int | None = None
+
+
+class SqliteIntake:
+    """One input being recorded; see `ports.Intake`."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, identities: Identities, source: str, now: datetime
+    ) -> None:
+        self._connection = connection
+        self._identities = identities
+        self._source = source
+        self._now = now
+        self._input_id: int | None = None
+        self._matched: set[tuple[int, int]] = set()  # rows of earlier inputs, met in this one
+        self._open: dict[int, _OpenTally] = {}
+
+    def add(self, records: Sequence[UsageRecord]) -> Taken:
+        """Record all of them durably, or none."""
+        matched = set(self._matched)
+        input_id = self._input_id
+        try:
+            with writing(self._connection):
+                self._begin_input()
+                taken = self._add_fast(records) or self._add_each(records)
+                self._store_tallies()
+        except BaseException:
+            self._identities.forget()
+            self._matched = matched
+            self._input_id = input_id
+            raise
+        finally:
+            self._open.clear()
+        return taken
+
+    def _begin_input(self) -> None:
+        if self._input_id is None:
+            self._input_id = self._connection.execute(
+                "INSERT INTO input (source, started_at_ms) VALUES (?, ?)",
+                (self._source, codec.epoch_ms(self._now)),
+            ).lastrowid
+
+    def _add_fast(self, records: Sequence[UsageRecord]) -> Taken | None:
+        """All at once; None, with nothing done, if one of them needs to be looked at closely."""
+        if any(record.event_id is not None for record in records):
+            return None
+        self._connection.execute("SAVEPOINT fast")
+        rows = [self._row(record, self._group(record), record.created_ns) for record in records]
+        before = self._connection.total_changes
+        self._connection.executemany(INSERT, rows)
+        if self._connection.total_changes - before == len(rows):
+            self._connection.execute("RELEASE fast")
+            return Taken(len(rows), Quantity(sum(record.micros for record in records)))
+        self._connection.execute("ROLLBACK TO fast")
+        self._connection.execute("RELEASE fast")
+        self._identities.forget()
+        self._open.clear()
+        return None
+
+    def _add_each(self, records: Iterable[UsageRecord]) -> Taken:
+        added = added_micros = already_there = 0
+        clashes: list[tuple[UsageRecord, Problem]] = []
+        for record in records:
+            group_id = self._group(record)
+            if record.event_id is not None:
+                known = self._event(record)
+                if known is not None:
+                    problem = self._clash(record, group_id, known)
+                    if problem is None:
+                        already_there += 1
+                    else:
+                        clashes.append((record, problem))
+                    continue
+            created_ns = self._free_place(record, group_id)
+            if created_ns is None:
+                already_there += 1
+                continue
+            self._connection.execute(INSERT, self._row(record, group_id, created_ns))
+            added += 1
+            added_micros += record.micros
+            if record.event_id is not None:
+                self._connection.execute(
+                    "INSERT INTO event (account, event_id, group_id, created_ns) "
+                    "VALUES (?, ?, ?, ?)",
+                    (record.account, record.event_id, group_id, created_ns),
+                )
+        return Taken(added, Quantity(added_micros), already_there, tuple(clashes))
+
+    def _event(self, record: UsageRecord) -> tuple[int, int] | None:
+        row = self._connection.execute(
+            "SELECT group_id, created_ns FROM event WHERE account = ? AND event_id = ?",
+            (record.account, record.event_id),
+        ).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def _clash(self, record: UsageRecord, group_id: int, known: tuple[int, int]) -> Problem | None:
+        """What is wrong if the same event id came before with other content (not: with another
+        time within its hour, which changes nothing that is billed)."""
+        (micros,) = self._connection.execute(
+            "SELECT micros FROM usage_record WHERE group_id = ? AND created_ns = ?", known
+        ).fetchone()
+        if group_id == known[0] and micros == record.micros:
+            return None
+        what = (
+            f"with quantity {Quantity(micros)}"
+            if group_id == known[0]
+            else "for another product, licence, dimension, hour or set of tags"
+        )
+        return Problem(
+            "event_id",
+            record.event_id,
+            f"it was recorded before {what}, and an event counts once",
+            "give the new event an id of its own",
+        )
+
+    def _free_place(self, record: UsageRecord, group_id: int) -> int | None:
+        """Where the usage record goes, or None if an earlier input recorded this very one.
+
+        Several uses of one group in the same instant lie a nanosecond apart.
+        """
+        extras = _extras(record)
+        created_ns = record.created_ns
+        while True:
+            row = self._connection.execute(
+                "SELECT micros, extras, event_id, input_id FROM usage_record "
+                "WHERE group_id = ? AND created_ns = ?",
+                (group_id, created_ns),
+            ).fetchone()
+            if row is None:
+                return created_ns
+            micros, other_extras, other_event_id, input_id = row
+            is_same = (micros, other_extras) == (record.micros, extras)
+            place = (group_id, created_ns)
+            if (
+                is_same
+                and other_event_id is None
+                and record.event_id is None
+                and input_id != self._input_id
+                and place not in self._matched
+            ):
+                self._matched.add(place)
+                return None
+            created_ns += 1
+
+    def _group(self, record: UsageRecord) -> int:
+        name: GroupName = (
+            record.product,
+            record.account,
+            record.dimension,
+            record.license_arn,
+            record.created_ns // NS_PER_HOUR,
+            record.tags,
+        )
+        return self._identities.group(name)
+
+    def _row(self, record: UsageRecord, group_id: int, created_ns: int) -> tuple[object, ...]:
+        tally = self._tally(group_id, record.micros)
+        tally.added_micros += record.micros
+        tally.added_count += 1
+        if tally.earliest_ns is None or created_ns < tally.earliest_ns:
+            tally.earliest_ns = created_ns
+        return (
+            group_id,
+            created_ns,
+            record.micros,
+            tally.id,
+            self._input_id,
+            record.event_id,
+            _extras(record),
+        )
+
+    def _tally(self, group_id: int, micros: int) -> _OpenTally:
+        """The group's open tally with room for so much more; a full one is closed first."""
+        tally = self._open.get(group_id)
+        if tally is None:
+            row = self._connection.execute(
+                "SELECT id, micros FROM tally WHERE group_id = ? AND is_closed = 0", (group_id,)
+            ).fetchone()
+            tally = _OpenTally(*row) if row is not None else self._new_tally(group_id)
+            self._open[group_id] = tally
+        if tally.micros + tally.added_micros + micros > QUANTITY_MICROS_MAX:
+            self._store_tally(tally)
+            self._connection.execute("UPDATE tally SET is_closed = 1 WHERE id = ?", (tally.id,))
+            tally = self._new_tally(group_id)
+            self._open[group_id] = tally
+        return tally
+
+    def _new_tally(self, group_id: int) -> _OpenTally:
+        number = self._connection.execute(
+            "INSERT INTO tally (group_id, micros, record_count, earliest_ns) "
+            "VALUES (?, 0, 0, 9223372036854775807)",
+            (group_id,),
+        ).lastrowid
+        assert number is not None
+        return _OpenTally(number, 0)
+
+    def _store_tallies(self) -> None:
+        for tally in self._open.values():
+            self._store_tally(tally)
+
+    def _store_tally(self, tally: _OpenTally) -> None:
+        if tally.added_count == 0:
+            # Looked at, but nothing came: a new one would be an empty group.
+            self._connection.execute(
+                "DELETE FROM tally WHERE id = ? AND record_count = 0", (tally.id,)
+            )
+            return
+        self._connection.execute(
+            "UPDATE tally SET micros = micros + ?, record_count = record_count + ?, "
+            "earliest_ns = min(earliest_ns, ?) WHERE id = ?",
+            (tally.added_micros, tally.added_count, tally.earliest_ns, tally.id),
+        )
+
+    def refuse(self, inputs: Sequence[RefusedInput], now: datetime) -> int:
+        """Keep what cannot be metered and raise its alarms; answers how many were new."""
+        new = 0
+        with writing(self._connection):
+            for refused in inputs:
+                text = f"{refused.source}: " + " ".join(f"{p}." for p in refused.problems)
+                cursor = self._connection.execute(
+                    "INSERT OR IGNORE INTO refused_input "
+                    "(digest, source, text, problems, product, micros, received_at_ms) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        hashlib.sha256(f"{refused.source}\n{refused.text}".encode()).digest(),
+                        refused.source,
+                        refused.text,
+                        json.dumps([str(problem) for problem in refused.problems]),
+                        refused.product,
+                        None if refused.quantity is None else refused.quantity.micros,
+                        codec.epoch_ms(now),
+                    ),
+                )
+                if cursor.rowcount == 1:
+                    new += 1
+                    alarm = Alarm(AlarmKind.REFUSED_INPUT, None, refused.quantity, text, now)
+                    raise_alarm(self._connection, alarm, None)
+        return new
+
+
+def _extras(record: UsageRecord) -> str | None:
+    return codec.exact_json(record.extras) if record.extras else None

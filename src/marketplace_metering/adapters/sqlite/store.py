@@ -1,0 +1,49 @@
+"""The embedded store: one file, several processes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from marketplace_metering.adapters.sqlite import alarms
+from marketplace_metering.adapters.sqlite.connection import StoreUnusableError, connect
+from marketplace_metering.adapters.sqlite.identities import Identities
+from marketplace_metering.adapters.sqlite.ledger import SqliteLedger
+from marketplace_metering.adapters.sqlite.records import SqliteIntake
+from marketplace_metering.core.ledger import Alarm
+
+__all__ = ["SqliteStore", "StoreUnusableError"]
+
+
+class SqliteStore(SqliteLedger):
+    """Usage records and ledger in one SQLite file; see `ports.Store`.
+
+    `path` may be `:memory:`. Raises StoreUnusableError if it cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        connection = connect(path)
+        connection.row_factory = sqlite3.Row
+        super().__init__(connection, Identities(connection))
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, for reports that only read."""
+        return self._connection
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._connection.close()
+
+    def intake(self, source: str, now: datetime) -> SqliteIntake:
+        """Begin to record from a source."""
+        return SqliteIntake(self._connection, self._identities, source, now)
+
+    def undelivered_alarms(self) -> Sequence[tuple[int, Alarm]]:
+        """Alarms whose delivery nobody has confirmed, oldest first."""
+        return alarms.undelivered(self._connection)
+
+    def alarms_delivered(self, numbers: Sequence[int], now: datetime) -> None:
+        """Confirm the delivery of alarms."""
+        alarms.delivered(self._connection, numbers, now)

@@ -1,0 +1,100 @@
+"""UTC hours, billing months and the last instant at which AWS accepts usage.
+
+A *window* is one meter during one UTC hour; how long AWS accepts it ends with its *deadline*.
+Instants are aware UTC datetimes; anything naive is a bug and asserts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from marketplace_metering.core.limits import MONTH_END_GRACE, WINDOW_LENGTH
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+NS_PER_HOUR = 3_600 * NS_PER_S
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BillingMonth:
+    """A calendar month in UTC, by which AWS invoices."""
+
+    year: int
+    month: int
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.month:02d}"
+
+    @property
+    def end(self) -> datetime:
+        """The first instant of the next month."""
+        years, month_index = divmod(self.month, 12)
+        return datetime(self.year + years, month_index + 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class UsageHour:
+    """One UTC hour, counted from 1970-01-01 00:00 UTC."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%dT%H:00Z}"
+
+    @classmethod
+    def of(cls, at: datetime) -> UsageHour:
+        """The hour that holds the instant."""
+        return cls(epoch_ns(at) // NS_PER_HOUR)
+
+    @property
+    def start(self) -> datetime:
+        """The first instant of the hour."""
+        return EPOCH + timedelta(hours=self.number)
+
+    @property
+    def end(self) -> datetime:
+        """The first instant after the hour."""
+        return EPOCH + timedelta(hours=self.number + 1)
+
+    @property
+    def month(self) -> BillingMonth:
+        """The billing month of the hour."""
+        start = self.start
+        return BillingMonth(start.year, start.month)
+
+    def plus(self, hours: int) -> UsageHour:
+        """The hour that many hours later."""
+        return UsageHour(self.number + hours)
+
+
+def epoch_ns(at: datetime) -> int:
+    """Nanoseconds since 1970, exact to the microsecond that a datetime holds."""
+    assert at.tzinfo is not None, "a naive datetime has no place near money"
+    elapsed = at - EPOCH
+    return (elapsed.days * 86_400 + elapsed.seconds) * NS_PER_S + elapsed.microseconds * 1_000
+
+
+def instant(ns: int) -> datetime:
+    """The datetime of nanoseconds since 1970, cut to the microsecond."""
+    return EPOCH + timedelta(microseconds=ns // 1_000)
+
+
+def stamp_of(hour: UsageHour, earliest_own_ns: int | None) -> datetime:
+    """The time stamp of a window: money rule 1.
+
+    The earliest own usage rounded up to a second (so that it never precedes the buyer's start,
+    Q4) and kept inside the hour; the hour's start for a window of carried usage only.
+    """
+    if earliest_own_ns is None:
+        return hour.start
+    assert earliest_own_ns // NS_PER_HOUR == hour.number, "the earliest own usage is of the hour"
+    second = -(-earliest_own_ns // NS_PER_S)
+    return min(EPOCH + timedelta(seconds=second), hour.end - timedelta(seconds=1))
+
+
+def deadline_of(stamp: datetime, window_length: timedelta = WINDOW_LENGTH) -> datetime:
+    """AWS refuses a record from this instant on. [model 1.44.5] R1 and R2; Q3: the earlier one."""
+    month = BillingMonth(stamp.year, stamp.month)
+    return min(stamp + window_length, month.end + MONTH_END_GRACE)

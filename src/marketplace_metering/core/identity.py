@@ -1,0 +1,59 @@
+"""Whom and what AWS counts: product or licence, buyer account, dimension, hour.
+
+A *book* gathers the meters of one (product, account, dimension): its windows are planned and
+sealed together, so that no hour is ever sent once by product code and once by licence (rule 12).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from marketplace_metering.core.hours import UsageHour
+
+# [model 1.44.5] LicenseArn; the prose and the samples of AWS disagree on its spelling (Q8), so it
+# is opaque to us beyond this pattern.
+LICENSE_ARN = re.compile(
+    r"arn:aws[a-zA-Z-]*:[A-Za-z0-9][A-Za-z0-9_/.-]{0,62}:[A-Za-z0-9_/.-]{0,63}"
+    r":[A-Za-z0-9_/.-]{0,63}:[A-Za-z0-9][A-Za-z0-9:_/+=,@.-]{0,1023}"
+)
+PRODUCT_CODE = re.compile(r"[-a-zA-Z0-9/=:_.@]{1,255}")  # [model 1.44.5] ProductCode
+# [model 1.44.5] marketplace-agreement: exactly 12 digits, and leading zeros matter.
+ACCOUNT = re.compile(r"[0-9]{12}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BookKey:
+    """One (product, buyer account, dimension): what one version guards in the ledger."""
+
+    product: str
+    account: str
+    dimension: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """What AWS counts separately; with a licence the product code stays off the wire."""
+
+    product: str
+    account: str
+    dimension: str
+    license_arn: str | None = None
+
+    @property
+    def book_key(self) -> BookKey:
+        """The book that this meter belongs to."""
+        return BookKey(self.product, self.account, self.dimension)
+
+    @property
+    def is_licensed(self) -> bool:
+        """Whether the wire names the licence instead of the product code."""
+        return self.license_arn is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One meter during one UTC hour: the unit that AWS de-duplicates."""
+
+    meter: Meter
+    hour: UsageHour

@@ -1,0 +1,135 @@
+"""What AWS's answers mean, for one entry and for a whole request.
+
+Three kinds of answer must never be mixed up (money rules 6, 7 and 8): AWS *judged* the usage and
+refused it; AWS certainly did *not process* it; *nobody knows*. Error texts are logged, never read:
+AWS does not document them (aws-facts 1.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`Success`: billed at this quantity, for good."""
+
+    metering_record_id: str | None
+    words: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """`DuplicateRecord`: AWS keeps what it accepted first for this window."""
+
+    words: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotSubscribed:
+    """`CustomerNotSubscribed`: not billed; it may heal until the deadline (Q5)."""
+
+    words: str | None = None
+    code: str = "CustomerNotSubscribed"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """AWS refuses this very record; it is certainly not billed."""
+
+    code: str
+    words: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Certainly not processed, for a reason that is not in the usage: try again."""
+
+    words: str | None = None
+    is_due_at_once: bool = False  # it was only part of a request that is being taken apart
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """It may be billed or not: only the identical record may follow."""
+
+    words: str | None = None
+
+
+Outcome = Accepted | Duplicate | NotSubscribed | Refused | Deferred | NoAnswer
+
+
+class Fault(StrEnum):
+    """Where the cause of a refused request lies, which decides what is done about it."""
+
+    USAGE = "usage"  # in one of the records: split the request until it stands alone
+    THROTTLED = "throttled"  # slow down and send the same again
+    UNREACHABLE = "unreachable"  # the call did not leave this machine
+    PRODUCT = "product"  # the configuration of this product: leave its usage alone, go on
+    ACCOUNT = "account"  # credentials or set-up: nothing can be sent until a person mends it
+
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[Key]):
+    """AWS processed the request: an outcome for each record in it."""
+
+    outcomes: Mapping[Key, Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """AWS refused the whole request and processed none of it."""
+
+    fault: Fault
+    code: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No answer came, or one that does not say whether anything was processed."""
+
+    words: str
+
+
+# aws-facts 1.5. Whatever is not named here and is no server fault counts as the account's: an
+# unknown error never marks usage as failed.
+FAULT_BY_CODE: Mapping[str, Fault] = {
+    "InvalidUsageDimensionException": Fault.USAGE,
+    "InvalidLicenseException": Fault.USAGE,
+    "InvalidCustomerIdentifierException": Fault.USAGE,
+    "InvalidTagException": Fault.USAGE,
+    "TooManyTagsException": Fault.USAGE,  # AWS's skill names it, the model does not
+    "InvalidUsageAllocationsException": Fault.USAGE,
+    "TimestampOutOfBoundsException": Fault.USAGE,
+    "ValidationException": Fault.USAGE,
+    "SerializationException": Fault.USAGE,
+    "ThrottlingException": Fault.THROTTLED,
+    "Throttling": Fault.THROTTLED,
+    "TooManyRequestsException": Fault.THROTTLED,
+    "RequestLimitExceeded": Fault.THROTTLED,
+    "RequestThrottled": Fault.THROTTLED,
+    "InvalidProductCodeException": Fault.PRODUCT,
+    "DisabledApiException": Fault.ACCOUNT,
+}
+
+
+def read_error(code: str, http_status: int, words: str) -> RequestRefused | Lost:
+    """What an error answer means for the request that it answers."""
+    fault = FAULT_BY_CODE.get(code)
+    if fault is not None:
+        return RequestRefused(fault, code, words)
+    if not 400 <= http_status < 500:
+        # InternalServiceErrorException and its kin do not say how far AWS had come.
+        return Lost(f"{code or http_status}: {words}")
+    if http_status == 429:
+        return RequestRefused(Fault.THROTTLED, code, words)
+    if http_status == 413:
+        return RequestRefused(Fault.USAGE, code, words)
+    return RequestRefused(Fault.ACCOUNT, code, words)

@@ -1,0 +1,286 @@
+"""The planner: into which window each pending group goes (money rules 2, 3, 4 and 12).
+
+Oldest usage first. A group goes into its own hour if that is closed, free and still in time;
+otherwise it is carried into a later closed hour of the same meter, its own month first, the
+newest hour first because it has the most time left. What finds no place stays pending for the
+next run. One book is planned at a time, so that an hour used by product code is never used by
+licence as well: whichever usage is older takes the hour, the other is carried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from marketplace_metering.core.hours import UsageHour, deadline_of, stamp_of
+from marketplace_metering.core.identity import BookKey, Meter, Window
+from marketplace_metering.core.ledger import Alarm, AlarmKind, Allocation, Entry, EntryKey, Line
+from marketplace_metering.core.limits import (
+    ALLOCATIONS_MAX,
+    ENTRY_BYTES_MAX,
+    QUANTITY_MICROS_MAX,
+    TAGS_MAX,
+)
+from marketplace_metering.core.policy import LateUsage, Policy, Scope
+from marketplace_metering.core.quantity import Quantity, total
+from marketplace_metering.core.record import Tags
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Pending usage records of one window with the same tags; never above one window's cap."""
+
+    meter: Meter
+    hour: UsageHour
+    tags: Tags
+    quantity: Quantity
+    record_count: int
+    earliest_ns: int
+    members: object  # the store's own handle for exactly these usage records
+
+    def __post_init__(self) -> None:
+        assert self.quantity.micros <= QUANTITY_MICROS_MAX, "a store splits groups at the cap"
+        assert self.record_count > 0, "a group without usage records"
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What the ledger holds for one (product, account, dimension), as of a version."""
+
+    key: BookKey
+    version: int
+    live: frozenset[Window] = frozenset()
+    released: Sequence[EntryKey] = ()  # of windows that may be sealed again
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """An entry to be, and the groups whose usage records become its members."""
+
+    entry: Entry
+    groups: tuple[Group, ...]
+
+
+class Waits(StrEnum):
+    """Why a group is left pending by a run."""
+
+    OPEN_HOUR = "its hour is not over"
+    NO_WINDOW = "no later window of its meter is free yet"
+    HELD = "late usage of this product is held for a person to decide"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one run does with one book; the ledger takes all of it or nothing."""
+
+    book: Book
+    sealings: tuple[Sealing, ...] = ()
+    rejected: tuple[tuple[Group, str], ...] = ()
+    waiting: tuple[tuple[Group, Waits], ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+
+    @property
+    def changes_ledger(self) -> bool:
+        """Whether there is anything to store."""
+        return bool(self.sealings or self.rejected)
+
+
+def plan(book: Book, groups: Sequence[Group], now: datetime, policy: Policy, scope: Scope) -> Plan:
+    """Decide where the pending usage of a book is billed."""
+    planner = _Planner(book, now, policy, scope)
+    for group in sorted(groups, key=lambda g: (g.hour, g.earliest_ns, g.meter.is_licensed, g.tags)):
+        planner.place(group)
+    return planner.finish()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A window being filled: what it holds and whether more of it fits."""
+
+    window: Window
+    groups: list[Group] = field(default_factory=list)
+    micros: int = 0
+    micros_by_tags: dict[Tags, int] = field(default_factory=dict)
+    tag_keys: set[str] = field(default_factory=set)
+    allocation_bytes: int = 0
+    earliest_own_ns: int | None = None
+
+    def fits(self, group: Group) -> bool:
+        if self.micros + group.quantity.micros > QUANTITY_MICROS_MAX:
+            return False
+        if group.tags in self.micros_by_tags:
+            return True
+        # Q11: five tags may be meant per record, so a window has no more than five distinct keys.
+        return (
+            len(self.micros_by_tags) < ALLOCATIONS_MAX
+            and len(self.tag_keys.union(key for key, _value in group.tags)) <= TAGS_MAX
+            and self.allocation_bytes + _allocation_bytes(group.tags) <= ENTRY_BYTES_MAX
+        )
+
+    def take(self, group: Group) -> None:
+        self.earliest_own_ns = self._earliest_own_ns_with(group)
+        self.groups.append(group)
+        self.micros += group.quantity.micros
+        if group.tags not in self.micros_by_tags:
+            self.micros_by_tags[group.tags] = 0
+            self.tag_keys.update(key for key, _value in group.tags)
+            self.allocation_bytes += _allocation_bytes(group.tags)
+        self.micros_by_tags[group.tags] += group.quantity.micros
+
+    def stamp(self) -> datetime:
+        return stamp_of(self.window.hour, self.earliest_own_ns)
+
+    def stamp_with(self, group: Group) -> datetime:
+        return stamp_of(self.window.hour, self._earliest_own_ns_with(group))
+
+    def _earliest_own_ns_with(self, group: Group) -> int | None:
+        if group.hour != self.window.hour:
+            return self.earliest_own_ns
+        if self.earliest_own_ns is None:
+            return group.earliest_ns
+        return min(self.earliest_own_ns, group.earliest_ns)
+
+
+def _allocation_bytes(tags: Tags) -> int:
+    """At least what one allocation takes in the request body (tags are ASCII)."""
+    return 64 + sum(32 + len(key) + len(value) for key, value in tags)
+
+
+class _Planner:
+    def __init__(self, book: Book, now: datetime, policy: Policy, scope: Scope) -> None:
+        self.book = book
+        self.now = now
+        self.policy = policy
+        self.scope = scope
+        self.drafts: dict[Window, _Draft] = {}
+        self.rejected: list[tuple[Group, str]] = []
+        self.waiting: list[tuple[Group, Waits]] = []
+        self.alarms: list[Alarm] = []
+        # Which hours are metered by licence (True) and which by product code (False).
+        self.identity_by_hour = {w.hour: w.meter.is_licensed for w in book.live}
+
+    def place(self, group: Group) -> None:
+        if not self.is_closed(group.hour):
+            self.waiting.append((group, Waits.OPEN_HOUR))
+            return
+        own = Window(group.meter, group.hour)
+        if self.is_open_for(own, group):
+            self.take(own, group)
+            return
+        is_late = own in self.book.live or not self.is_in_time(own, group)
+        choice = self.policy.late_usage_of(group.meter.product) if is_late else LateUsage.CARRY
+        match choice:
+            case LateUsage.CARRY:
+                self.carry(group)
+            case LateUsage.HOLD:
+                self.waiting.append((group, Waits.HELD))
+            case LateUsage.REJECT:
+                self.reject(group)
+
+    def carry(self, group: Group) -> None:
+        for hour in self.later_hours(group.hour):
+            window = Window(group.meter, hour)
+            if self.is_open_for(window, group):
+                self.take(window, group)
+                if hour.month != group.hour.month:
+                    self.report_other_month(group, hour)
+                return
+        self.waiting.append((group, Waits.NO_WINDOW))
+
+    def later_hours(self, used_in: UsageHour) -> list[UsageHour]:
+        """Closed hours after the usage that AWS may still accept: own month first, newest first."""
+        newest = UsageHour.of(self.now)
+        oldest = UsageHour.of(self.now - self.policy.window_length)
+        hours = [
+            UsageHour(number)
+            for number in range(newest.number, max(oldest.number, used_in.number + 1) - 1, -1)
+            if self.is_closed(UsageHour(number))
+        ]
+        return sorted(hours, key=lambda hour: hour.month != used_in.month)
+
+    def is_closed(self, hour: UsageHour) -> bool:
+        if self.scope is Scope.EVERYTHING:
+            return hour.start <= self.now
+        return hour.end + self.policy.grace <= self.now
+
+    def is_open_for(self, window: Window, group: Group) -> bool:
+        identity = self.identity_by_hour.get(window.hour, window.meter.is_licensed)
+        if window in self.book.live or identity != window.meter.is_licensed:
+            return False
+        draft = self.drafts.get(window)
+        if draft is not None and not draft.fits(group):
+            return False
+        return self.is_in_time(window, group)
+
+    def is_in_time(self, window: Window, group: Group) -> bool:
+        stamp = self.drafts.get(window, _Draft(window)).stamp_with(group)
+        deadline = deadline_of(stamp, self.policy.window_length)
+        return self.now < deadline - self.policy.safety_margin
+
+    def take(self, window: Window, group: Group) -> None:
+        self.drafts.setdefault(window, _Draft(window)).take(group)
+        self.identity_by_hour[window.hour] = window.meter.is_licensed
+
+    def reject(self, group: Group) -> None:
+        text = (
+            f"usage of {group.hour} came after its window was sealed or expired, and late usage of "
+            f"product {group.meter.product} is rejected by your setting. To bill it later, set "
+            "late to carry and retry it"
+        )
+        self.rejected.append((group, text))
+        self.raise_alarm(AlarmKind.LATE_REJECTED, group, group.hour, text)
+
+    def report_other_month(self, group: Group, billed_in: UsageHour) -> None:
+        text = (
+            f"usage of {group.hour} found no free window in {group.hour.month} and is billed in "
+            f"{billed_in.month}, in the window {billed_in}"
+        )
+        self.raise_alarm(AlarmKind.CARRIED_ACROSS_MONTH, group, billed_in, text)
+
+    def raise_alarm(self, kind: AlarmKind, group: Group, hour: UsageHour, text: str) -> None:
+        window = Window(group.meter, hour)
+        self.alarms.append(Alarm(kind, window, group.quantity, text, self.now))
+
+    def finish(self) -> Plan:
+        sealings = tuple(self.seal(draft) for draft in self.drafts.values())
+        return Plan(
+            self.book, sealings, tuple(self.rejected), tuple(self.waiting), tuple(self.alarms)
+        )
+
+    def seal(self, draft: _Draft) -> Sealing:
+        stamp = draft.stamp()
+        serial = sum(key.window == draft.window for key in self.book.released)
+        entry = Entry(
+            window=draft.window,
+            serial=serial,
+            quantity=Quantity(draft.micros),
+            stamp=stamp,
+            deadline=deadline_of(stamp, self.policy.window_length),
+            lines=_lines(draft.groups),
+            allocations=_allocations(draft.micros_by_tags),
+            retry_at=stamp + self.policy.clock_margin,
+        )
+        return Sealing(entry, tuple(draft.groups))
+
+
+def _lines(groups: Sequence[Group]) -> tuple[Line, ...]:
+    hours = sorted({group.hour for group in groups})
+    return tuple(
+        Line(
+            hour,
+            total(group.quantity for group in groups if group.hour == hour),
+            sum(group.record_count for group in groups if group.hour == hour),
+        )
+        for hour in hours
+    )
+
+
+def _allocations(micros_by_tags: dict[Tags, int]) -> tuple[Allocation, ...]:
+    """One allocation for each set of tags; none at all where no usage is tagged (aws-facts 1.3)."""
+    if micros_by_tags.keys() == {()}:
+        return ()
+    return tuple(
+        Allocation(tags, Quantity(micros)) for tags, micros in sorted(micros_by_tags.items())
+    )

@@ -1,0 +1,71 @@
+"""What a seller may choose, with defaults that are safe under every reading of AWS's sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from marketplace_metering.core.limits import REQUESTS_PER_SECOND_QUOTA, WINDOW_LENGTH
+
+
+class LateUsage(StrEnum):
+    """What becomes of usage whose own window is sealed or expired (money rule 4)."""
+
+    CARRY = "carry"  # bill it in a later open window of the same meter
+    REJECT = "reject"  # list it as unbilled
+    HOLD = "hold"  # leave it pending until a person decides
+
+
+class Scope(StrEnum):
+    """Which hours a sealing run may freeze (money rule 3)."""
+
+    CLOSED_HOURS = "closed hours"
+    EVERYTHING = "everything"  # the current hour too: on explicit request only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Settings of one deployment; illegal ones do not construct."""
+
+    grace: timedelta = timedelta(minutes=5)  # how long after its end an hour stays unsealed
+    window_length: timedelta = WINDOW_LENGTH
+    safety_margin: timedelta = timedelta(minutes=5)  # nothing is sent this close to its deadline
+    clock_margin: timedelta = timedelta(seconds=2)  # nothing is sent this close after its stamp
+    parked_retry: timedelta = timedelta(hours=1)
+    retry_first: timedelta = timedelta(seconds=1)
+    retry_longest: timedelta = timedelta(minutes=5)
+    patience: timedelta = timedelta(seconds=20)  # how long a run waits for what is due again
+    failures_in_a_row_max: int = 5  # unanswered or throttled calls after which a run gives up
+    requests_per_second: float = 5.0  # Q22: the quota of 10 is shared with other software
+    late: LateUsage = LateUsage.CARRY
+    late_by_product: Mapping[str, LateUsage] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, shortest, longest in (
+            ("grace", timedelta(0), timedelta(hours=1)),
+            ("window_length", timedelta(hours=1), WINDOW_LENGTH),
+            ("safety_margin", timedelta(0), timedelta(minutes=30)),
+            ("clock_margin", timedelta(0), timedelta(minutes=1)),
+            ("parked_retry", timedelta(seconds=1), timedelta(hours=6)),
+        ):
+            value = getattr(self, name)
+            if not shortest <= value <= longest:
+                raise InvalidSettingError(name, value, f"from {shortest} to {longest}")
+        if self.requests_per_second <= 0:
+            raise InvalidSettingError("requests_per_second", self.requests_per_second, "above 0")
+
+    def late_usage_of(self, product: str) -> LateUsage:
+        """The choice for a product."""
+        return self.late_by_product.get(product, self.late)
+
+
+class InvalidSettingError(ValueError):
+    """A setting outside its range: whoever configured it has to change it."""
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        super().__init__(f"setting {name} = {value} refused: must be {allowed}")
+
+
+assert Policy().requests_per_second < REQUESTS_PER_SECOND_QUOTA

@@ -1,0 +1,129 @@
+"""The element of `UsageRecords` that an entry becomes, and the reading of what comes back.
+
+The same entry always gives the same bytes (money rule 1), under either identity but never both
+(rule 12). Answers are matched by key, never by position, and whatever is missing, doubled or
+unknown is no answer (rule 7, Q21).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from marketplace_metering.core.hours import EPOCH
+from marketplace_metering.core.ledger import Entry, EntryKey
+from marketplace_metering.core.outcome import (
+    Accepted,
+    Answered,
+    Deferred,
+    Duplicate,
+    NoAnswer,
+    NotSubscribed,
+    Outcome,
+)
+
+Wire = dict[str, Any]
+
+
+def epoch_s(at: datetime) -> int:
+    """Whole seconds since 1970, as the wire carries a time stamp."""
+    assert at.microsecond == 0, "a stamp is a whole second (R7)"
+    elapsed = at - EPOCH
+    return elapsed.days * 86_400 + elapsed.seconds
+
+
+def usage_record(entry: Entry) -> Wire:
+    """The wire record of an entry."""
+    meter = entry.window.meter
+    as_integer = entry.quantity.goes_as_integer
+    record: Wire = {
+        "Timestamp": epoch_s(entry.stamp),
+        "CustomerAWSAccountId": meter.account,
+        "Dimension": meter.dimension,
+    }
+    if as_integer:
+        record["Quantity"] = entry.quantity.units
+    else:
+        record["QuantityAsDecimal"] = str(entry.quantity)
+    if meter.license_arn is not None:
+        record["LicenseArn"] = meter.license_arn
+    if entry.allocations:
+        record["UsageAllocations"] = [
+            _allocation(entry, index, as_integer) for index in range(len(entry.allocations))
+        ]
+    return record
+
+
+def _allocation(entry: Entry, index: int, as_integer: bool) -> Wire:
+    tags, quantity = entry.allocations[index]
+    # [model 1.44.5] the kind of an allocation must be the kind of its record
+    allocation: Wire = (
+        {"AllocatedUsageQuantity": quantity.units}
+        if as_integer
+        else {"AllocatedUsageQuantityAsDecimal": str(quantity)}
+    )
+    if tags:  # [model 1.44.5] the untagged bucket has no Tags member at all
+        allocation["Tags"] = [{"Key": key, "Value": value} for key, value in tags]
+    return allocation
+
+
+def request(entries: Sequence[Entry]) -> Wire:
+    """The parameters of one `BatchMeterUsage` call for entries of one product and identity."""
+    body: Wire = {"UsageRecords": [usage_record(entry) for entry in entries]}
+    meter = entries[0].window.meter
+    if not meter.is_licensed:
+        body["ProductCode"] = meter.product
+    return body
+
+
+def body_bytes(wire: Wire) -> int:
+    """The size of the JSON that botocore makes of it."""
+    return len(json.dumps(wire).encode())
+
+
+_Match = tuple[str | None, str | None, str | None, int | None]
+
+
+def read_response(entries: Sequence[Entry], response: Mapping[str, Any]) -> Answered[EntryKey]:
+    """An outcome for every entry of the request (aws-facts 1.4)."""
+    said: dict[_Match, list[Outcome]] = {}
+    for result in response.get("Results") or ():
+        said.setdefault(_match_of(result.get("UsageRecord") or {}), []).append(_outcome(result))
+    for record in response.get("UnprocessedRecords") or ():
+        deferred = Deferred("AWS listed it in UnprocessedRecords")
+        said.setdefault(_match_of(record), []).append(deferred)
+    return Answered({entry.key: _of(said.get(_match_of(usage_record(entry)))) for entry in entries})
+
+
+def _match_of(record: Mapping[str, Any]) -> _Match:
+    stamp = record.get("Timestamp")
+    if isinstance(stamp, datetime):  # botocore parses it into the zone of this machine
+        stamp = int(stamp.astimezone(UTC).timestamp())
+    return (
+        record.get("CustomerAWSAccountId"),
+        record.get("LicenseArn"),
+        record.get("Dimension"),
+        stamp,
+    )
+
+
+def _of(outcomes: list[Outcome] | None) -> Outcome:
+    if not outcomes:
+        return NoAnswer("AWS's answer does not mention the record")
+    if len(outcomes) > 1:
+        return NoAnswer(f"AWS's answer mentions the record {len(outcomes)} times")
+    return outcomes[0]
+
+
+def _outcome(result: Mapping[str, Any]) -> Outcome:
+    match result.get("Status"):
+        case "Success":
+            return Accepted(result.get("MeteringRecordId"))
+        case "DuplicateRecord":
+            return Duplicate()
+        case "CustomerNotSubscribed":
+            return NotSubscribed()
+        case unknown:
+            return NoAnswer(f"AWS answered the status {unknown!r}, which nobody knows")

@@ -1,0 +1,195 @@
+"""Reading usage records from JSON Lines, JSON documents and CSV.
+
+Nothing is lost on the way: every piece of the input comes out, either as the attributes of a usage
+record or as the problem that keeps it from being one, with its place and its exact text.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from marketplace_metering.core.record import Problem, is_text
+
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,6})?")
+NUMBER_COLUMNS = frozenset({"create_timestamp", "quantity"})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One would-be usage record: where it stands, how it is written, what it says."""
+
+    place: str
+    text: str
+    item: Mapping[str, object] | Problem
+
+
+class _TwiceError(ValueError):
+    """A JSON object has an attribute twice: which of the two is meant?"""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    attributes = dict(pairs)
+    if len(attributes) != len(pairs):
+        names = [name for name, _value in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _TwiceError(f"the attribute {twice!r} stands twice")
+    return attributes
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_once, parse_float=Decimal, parse_constant=Decimal)
+# ArithmeticError: a number with an exponent beyond what Decimal holds.
+_REFUSALS = (ValueError, ArithmeticError, RecursionError)
+
+
+def read_json(lines: Iterable[str]) -> Iterator[Piece]:
+    """Usage records from JSON Lines, or from one JSON object or array over several lines."""
+    numbered = enumerate(lines, start=1)
+    for number, line in numbered:
+        if not line.strip():
+            continue
+        if _opens_document(line):
+            rest = "".join(text for _number, text in numbered)
+            yield from _read_document(line + rest, number)
+            return
+        yield _read_line(number, line)
+        break
+    for number, line in numbered:
+        if line.strip():
+            yield _read_line(number, line)
+
+
+def _opens_document(line: str) -> bool:
+    """Whether the first line only begins a JSON value: JSON Lines ends one on each line."""
+    text = line.strip()
+    if not text.startswith(("{", "[")):
+        return False
+    if text.startswith("["):
+        return True
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(text)
+    except _REFUSALS:
+        return False
+    return False
+
+
+def _read_line(number: int, line: str) -> Piece:
+    place = f"line {number}"
+    text = line.rstrip("\r\n")
+    try:
+        value = _decoder.decode(text)
+    except _REFUSALS as error:
+        return Piece(place, text, _no_json(text, error))
+    return Piece(place, text, _attributes(text, value))
+
+
+def _attributes(text: str, value: object) -> Mapping[str, object] | Problem:
+    if not is_text(text):
+        return Problem("the line", text, "it is not UTF-8", "save the file in UTF-8")
+    if isinstance(value, dict):
+        return value
+    return Problem(
+        "the line",
+        text,
+        "it is JSON, but no object",
+        'write each usage record as {"customerAWSAccountId": "...", ...}',
+    )
+
+
+def _no_json(text: str, error: Exception) -> Problem:
+    why = str(error) or type(error).__name__
+    fix = "write one JSON object a line; for CSV use --format csv"
+    return Problem("the line", text, f"it is not JSON ({why})", fix)
+
+
+def _read_document(text: str, first_line: int) -> Iterator[Piece]:
+    """The objects of one JSON array, or of objects that follow each other."""
+    position = 0
+    separators = re.compile(r"[\s,\[\]]*")
+    while True:
+        gap = separators.match(text, position)
+        assert gap is not None
+        position = gap.end()
+        if position == len(text):
+            return
+        place = f"line {first_line + text.count(chr(10), 0, position)}"
+        try:
+            value, end = _decoder.raw_decode(text, position)
+        except _REFUSALS as error:
+            # Where the next one would begin cannot be told: the rest is kept as one piece.
+            rest = text[position:].rstrip()
+            yield Piece(place, rest, _no_json(rest, error))
+            return
+        yield Piece(place, text[position:end], _attributes(text[position:end], value))
+        position = end
+
+
+def read_csv(lines: Iterable[str]) -> Iterator[Piece]:
+    """Usage records from CSV with the guide's attribute names as its header.
+
+    An empty cell is an absent attribute. Without a column `metering_pending` every row is pending.
+    `tags` holds a JSON object.
+    """
+    kept: list[str] = []
+
+    def keeping() -> Iterator[str]:
+        for line in lines:
+            kept.append(line)
+            yield line
+
+    reader = csv.reader(keeping(), strict=True)
+    header: list[str] | None = None
+    while True:
+        kept.clear()
+        first_line = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            text = "".join(kept).rstrip("\r\n")
+            fix = "quote cells that hold commas or quotes"
+            problem = Problem("the row", text, f"it is not CSV ({error})", fix)
+            yield Piece(f"line {first_line}", text, problem)
+            continue
+        if not row:
+            continue
+        if header is None:
+            header = [name.strip().removeprefix("\ufeff") for name in row]
+            continue
+        text = "".join(kept).rstrip("\r\n")
+        yield Piece(f"line {first_line}", text, _row(header, row, text))
+
+
+def _row(header: list[str], row: list[str], text: str) -> Mapping[str, object] | Problem:
+    if not is_text(text):
+        return Problem("the row", text, "it is not UTF-8", "save the file in UTF-8")
+    if len(row) > len(header):
+        rule = f"it has {len(row)} cells under {len(header)} column names"
+        return Problem("the row", text, rule, "quote cells that hold commas")
+    item: dict[str, object] = {
+        name: _cell(name, cell.strip())
+        for name, cell in zip(header, row, strict=False)
+        if cell.strip()
+    }
+    if "metering_pending" not in header:
+        item["metering_pending"] = "true"
+    return item
+
+
+def _cell(name: str, text: str) -> object:
+    if name in NUMBER_COLUMNS and NUMBER.fullmatch(text):
+        return Decimal(text)
+    if name == "tags":
+        try:
+            return _decoder.decode(text)
+        except _REFUSALS:
+            return text
+    return text

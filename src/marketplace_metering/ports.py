@@ -1,0 +1,147 @@
+"""What the use cases need from the world; every adapter keeps these contracts.
+
+One store adapter is one consistency boundary: usage records and ledger together. The contract
+suite in tests/contract runs against each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from marketplace_metering.core.batch import Batch
+from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey
+from marketplace_metering.core.outcome import Answered, Lost, RequestRefused
+from marketplace_metering.core.plan import Book, Group, Plan
+from marketplace_metering.core.policy import Policy
+from marketplace_metering.core.quantity import ZERO, Quantity
+from marketplace_metering.core.record import Problem, UsageRecord
+
+
+class Clock(Protocol):
+    """The time, and the passing of it."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, in UTC."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return that much later."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedInput:
+    """Input that is no usage record: kept with what is wrong with it, never metered (rule 11)."""
+
+    source: str  # where it came from, such as "usage.jsonl, line 17"
+    text: str  # exactly as it came
+    problems: tuple[Problem, ...]
+    product: str | None = None  # these two where they can be read at all
+    quantity: Quantity | None = None
+
+
+class Taken(NamedTuple):
+    """What became of usage records that were handed to a store."""
+
+    added: int = 0
+    added_quantity: Quantity = ZERO
+    already_there: int = 0  # recorded by an earlier input: not counted again
+    clashes: tuple[tuple[UsageRecord, Problem], ...] = ()  # same event id, other content
+
+
+class Intake(Protocol):
+    """One input being recorded: a file, a stream, or one record from the command line.
+
+    Recording the same input again adds only what is not there yet, so that an interrupted one
+    can simply be repeated; two equal records *within* one input are two uses.
+    """
+
+    def add(self, records: Sequence[UsageRecord]) -> Taken:
+        """Record all of them durably, or none."""
+
+    def refuse(self, inputs: Sequence[RefusedInput], now: datetime) -> int:
+        """Keep what cannot be metered and raise its alarms; answers how many were new."""
+
+
+class UsageRecords(Protocol):
+    """Where usage records are kept."""
+
+    def intake(self, source: str, now: datetime) -> Intake:
+        """Begin to record from a source."""
+
+
+class Ledger(Protocol):
+    """The durable list of what was promised to AWS."""
+
+    def pending(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
+        """Every book with pending groups: usage records that no live entry covers.
+
+        The book holds the windows that AWS may still accept. It is read before its groups.
+        """
+
+    def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[bool]:
+        """Store each plan whole, or answer False if its book or groups changed since it was read.
+
+        An entry, its members and the book's version change together (money rule 2).
+        """
+
+    def due(
+        self, now: datetime, policy: Policy, without_products: Collection[str]
+    ) -> Sequence[Entry]:
+        """At most 25 entries of one lane that are sendable, the earliest deadline first.
+
+        Parked entries come when no other is due, and each comes alone.
+        """
+
+    def next_due_at(self, now: datetime, without_products: Collection[str]) -> datetime | None:
+        """When the next unsettled entry becomes sendable, if any does after the instant."""
+
+    def expired(self, now: datetime) -> Sequence[EntryKey]:
+        """Unsettled entries whose deadline has passed."""
+
+    def change(
+        self, keys: Sequence[EntryKey], decide: Callable[[Entry], Change | None], now: datetime
+    ) -> Sequence[Entry]:
+        """Apply a pure decision to each entry *as it is stored*, and store the change, in one step.
+
+        Answers the changed entries. Nobody else's change can come between reading and storing.
+        Releasing frees the members; the attempt and the alarm are stored with the entry.
+        """
+
+    def undelivered_alarms(self) -> Sequence[tuple[int, Alarm]]:
+        """Alarms that nobody has confirmed to have delivered, oldest first."""
+
+    def alarms_delivered(self, numbers: Sequence[int], now: datetime) -> None:
+        """Confirm the delivery of alarms."""
+
+
+class Store(UsageRecords, Ledger, Protocol):
+    """Usage records and ledger in one consistency boundary."""
+
+
+class Marketplace(Protocol):
+    """AWS's metering API."""
+
+    def take_turn(self) -> None:
+        """Return when the request quota allows one more request; to be called before each."""
+
+    def submit(self, batch: Batch) -> Answered[EntryKey] | RequestRefused | Lost:
+        """Send one request, exactly once, and read the answer; raises on our own bugs only."""
+
+
+class Notifier(Protocol):
+    """Who is told about usage that is not billed as recorded."""
+
+    def notify(self, alarms: Sequence[Alarm]) -> None:
+        """Deliver; an alarm may come twice after a crash, but never not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The world, as the two use cases see it."""
+
+    store: Store
+    marketplace: Marketplace
+    clock: Clock
+    notifier: Notifier

@@ -1,0 +1,119 @@
+"""Recording usage from an input: what is right is stored, what is wrong is kept and listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import islice
+
+from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
+from marketplace_metering.core.quantity import ZERO, Quantity, micros_of
+from marketplace_metering.core.record import Problem, UsageRecord, read_record
+from marketplace_metering.formats import Piece
+from marketplace_metering.ports import Clock, Intake, RefusedInput, UsageRecords
+
+PIECES_PER_STEP = 5_000
+REFUSALS_REPORTED_MAX = 1_000
+
+
+@dataclass(slots=True)
+class RecordReport:
+    """What became of an input."""
+
+    read: int = 0
+    added: int = 0
+    added_quantity: Quantity = ZERO
+    already_there: int = 0
+    refused: int = 0
+    refusals: list[RefusedInput] = field(default_factory=list)  # the first thousand
+
+    def plus(self, other: RecordReport) -> RecordReport:
+        """Both inputs together."""
+        refusals = [*self.refusals, *other.refusals][:REFUSALS_REPORTED_MAX]
+        return RecordReport(
+            self.read + other.read,
+            self.added + other.added,
+            self.added_quantity + other.added_quantity,
+            self.already_there + other.already_there,
+            self.refused + other.refused,
+            refusals,
+        )
+
+
+def record(
+    store: UsageRecords,
+    clock: Clock,
+    source: str,
+    pieces: Iterable[Piece],
+    on_progress: Callable[[RecordReport], None] = lambda report: None,
+) -> RecordReport:
+    """Record every piece of an input, durably, a few thousand at a time.
+
+    If it is interrupted, recording the same input again adds what is missing and no more.
+    """
+    intake = store.intake(source, clock.now())
+    report = RecordReport()
+    for step in _steps(iter(pieces)):
+        _record_step(intake, clock, source, step, report)
+        on_progress(report)
+    return report
+
+
+def _record_step(
+    intake: Intake, clock: Clock, source: str, step: list[Piece], report: RecordReport
+) -> None:
+    now = clock.now()
+    good: list[UsageRecord] = []
+    piece_of: dict[int, Piece] = {}
+    refused: list[RefusedInput] = []
+    for piece in step:
+        found = (piece.item,) if isinstance(piece.item, Problem) else read_record(piece.item, now)
+        if isinstance(found, UsageRecord):
+            piece_of[id(found)] = piece
+            good.append(found)
+        else:
+            refused.append(_refused(source, piece, found))
+    if good:
+        taken = intake.add(good)
+        report.added += taken.added
+        report.already_there += taken.already_there
+        report.added_quantity += taken.added_quantity
+        refused.extend(
+            _refused(source, piece_of[id(usage)], (problem,)) for usage, problem in taken.clashes
+        )
+    if refused:
+        intake.refuse(refused, now)
+    report.read += len(step)
+    report.refused += len(refused)
+    report.refusals.extend(refused[: REFUSALS_REPORTED_MAX - len(report.refusals)])
+
+
+def _refused(source: str, piece: Piece, problems: tuple[Problem, ...]) -> RefusedInput:
+    product = quantity = None
+    if not isinstance(piece.item, Problem):
+        product = piece.item.get("productCode")
+        quantity = piece.item.get("quantity")
+    text = piece.text.encode("utf-8", "backslashreplace").decode()
+    return RefusedInput(
+        f"{source}, {piece.place}",
+        text,
+        problems,
+        product if isinstance(product, str) and product.isascii() else None,
+        _readable(quantity),
+    )
+
+
+def _readable(quantity: object) -> Quantity | None:
+    """The quantity of refused input, if it names one that could be billed at all."""
+    if isinstance(quantity, bool) or not isinstance(quantity, int | Decimal):
+        return None
+    if isinstance(quantity, Decimal) and not quantity.is_finite():
+        return None
+    micros = micros_of(quantity)
+    return Quantity(micros) if micros is not None and 0 <= micros <= QUANTITY_MICROS_MAX else None
+
+
+def _steps(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
+    while step := list(islice(pieces, PIECES_PER_STEP)):
+        yield step

@@ -1,0 +1,95 @@
+"""The metering job: turn pending groups into ledger entries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from marketplace_metering.core.identity import BookKey
+from marketplace_metering.core.plan import Book, Group, Plan, Waits, plan
+from marketplace_metering.core.policy import Policy, Scope
+from marketplace_metering.core.quantity import ZERO, Quantity, total
+from marketplace_metering.ports import Ports
+
+TRIES_PER_BOOK = 3
+BOOKS_PER_STEP = 500
+
+
+@dataclass(slots=True)
+class SealReport:
+    """What one run sealed, and what it left pending and why (usage records per reason)."""
+
+    entries: int = 0
+    records: int = 0
+    quantity: Quantity = ZERO
+    carried: Quantity = ZERO
+    rejected_records: int = 0
+    waiting_records: Counter[Waits] = field(default_factory=Counter)
+    contended_books: int = 0  # others kept changing them: they are sealed by the next run
+
+    def count(self, done: Plan) -> None:
+        """Add what a stored plan did."""
+        self.entries += len(done.sealings)
+        for sealing in done.sealings:
+            self.records += sealing.entry.record_count
+            self.carried += sealing.entry.carried
+        self.quantity += total(sealing.entry.quantity for sealing in done.sealings)
+        self.rejected_records += sum(group.record_count for group, _why in done.rejected)
+
+
+def seal(
+    ports: Ports,
+    policy: Policy,
+    scope: Scope = Scope.CLOSED_HOURS,
+    on_progress: Callable[[SealReport], None] = lambda report: None,
+) -> SealReport:
+    """Freeze every pending group that a window can be found for; safe to run twice at once."""
+    report = SealReport()
+    contended: set[BookKey] | None = None
+    for _try in range(TRIES_PER_BOOK):
+        report.waiting_records.clear()
+        contended = _seal_once(ports, policy, scope, contended, report, on_progress)
+        if not contended:
+            return report
+    report.contended_books = len(contended or ())
+    return report
+
+
+def _seal_once(
+    ports: Ports,
+    policy: Policy,
+    scope: Scope,
+    only: set[BookKey] | None,
+    report: SealReport,
+    on_progress: Callable[[SealReport], None],
+) -> set[BookKey]:
+    """One pass over the books; answers those that somebody else changed meanwhile."""
+    contended: set[BookKey] = set()
+    now = ports.clock.now()
+    for step in _steps(ports.store.pending(now, policy), BOOKS_PER_STEP):
+        plans = [plan(book, groups, now, policy, scope) for book, groups in step]
+        for each in plans:
+            for group, why in each.waiting:
+                report.waiting_records[why] += group.record_count
+        plans = [
+            each
+            for each in plans
+            if each.changes_ledger and (only is None or each.book.key in only)
+        ]
+        stored = ports.store.append(plans, now)
+        for done, is_stored in zip(plans, stored, strict=True):
+            if is_stored:
+                report.count(done)
+            else:
+                contended.add(done.book.key)
+        on_progress(report)
+    return contended
+
+
+def _steps(
+    books: Iterator[tuple[Book, Sequence[Group]]], size: int
+) -> Iterator[list[tuple[Book, Sequence[Group]]]]:
+    while step := list(islice(books, size)):
+        yield step

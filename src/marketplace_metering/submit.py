@@ -1,0 +1,218 @@
+"""The metering processor: send due entries to AWS in batches and settle them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from marketplace_metering.core import ledger
+from marketplace_metering.core.batch import Batch, fill
+from marketplace_metering.core.ledger import Change, Entry, EntryKey, State
+from marketplace_metering.core.outcome import (
+    Answered,
+    Deferred,
+    Fault,
+    Lost,
+    NoAnswer,
+    Outcome,
+    Refused,
+    RequestRefused,
+)
+from marketplace_metering.core.policy import Policy
+from marketplace_metering.ports import Ports
+
+ENTRIES_PER_STEP = 1_000
+
+
+class Stop(StrEnum):
+    """Why a run ended."""
+
+    DONE = "nothing is due"
+    WAITING = "what is left is due later"
+    NO_ANSWER = "AWS does not answer, or asks to slow down"
+    ACCOUNT = "AWS refuses this account or its set-up"
+    BUDGET = "the time of this run is used up"
+
+
+@dataclass(slots=True)
+class SubmitReport:
+    """What one run sent and how it went."""
+
+    requests: int = 0
+    entries: Counter[State] = field(default_factory=Counter)  # answers, by the entry's new state
+    stop: Stop = Stop.DONE
+    words: str | None = None  # what AWS said when the run was stopped
+    blocked_products: dict[str, str] = field(default_factory=dict)  # product: AWS's words
+
+    @property
+    def billed(self) -> int:
+        """Entries that AWS accepted, as far as this run learnt."""
+        return self.entries[State.BILLED] + self.entries[State.PRESUMED]
+
+
+def submit(
+    ports: Ports,
+    policy: Policy,
+    until: datetime | None = None,
+    on_progress: Callable[[SubmitReport], None] = lambda report: None,
+) -> SubmitReport:
+    """Send what is due, earliest deadline first, until nothing is or the run should end.
+
+    Any number of runs may overlap or die at any point: each attempt is logged before its call,
+    and what a dead run left is due again.
+    """
+    run = _Run(ports, policy, until, on_progress)
+    run.settle_expired()
+    run.send_all_due()
+    run.settle_expired()
+    return run.report
+
+
+class _Run:
+    def __init__(
+        self,
+        ports: Ports,
+        policy: Policy,
+        until: datetime | None,
+        on_progress: Callable[[SubmitReport], None],
+    ) -> None:
+        self.ports = ports
+        self.policy = policy
+        self.until = until
+        self.on_progress = on_progress
+        self.report = SubmitReport()
+        self.failures_in_a_row = 0
+        self.is_stopped = False
+
+    def settle_expired(self) -> None:
+        """Nothing that can no longer be sent stays unsettled."""
+        now = self.ports.clock.now()
+        keys = self.ports.store.expired(now)
+        self.change(keys, lambda entry: ledger.expire(entry, now), now)
+
+    def send_all_due(self) -> None:
+        while not self.is_stopped:
+            now = self.ports.clock.now()
+            if self.until is not None and now >= self.until:
+                self.report.stop = Stop.BUDGET
+                return
+            due = self.ports.store.due(now, self.policy, self.report.blocked_products)
+            if due:
+                self.send(fill(due))
+            elif not self.wait_for_next(now):
+                return
+
+    def wait_for_next(self, now: datetime) -> bool:
+        """Sleep until the next entry is due, if that is worth waiting for."""
+        next_at = self.ports.store.next_due_at(now, self.report.blocked_products)
+        if next_at is None:
+            return False
+        wait = next_at - now
+        if wait > self.policy.patience or (self.until is not None and next_at >= self.until):
+            self.report.stop = Stop.WAITING
+            return False
+        # A little longer: the store keeps milliseconds.
+        self.ports.clock.sleep((wait + timedelta(milliseconds=1)).total_seconds())
+        return True
+
+    def send(self, first: Batch) -> None:
+        """Send a batch; if AWS refuses it for one of its records, find that one by halving."""
+        work = [first]
+        while work and not self.is_stopped:
+            self.ports.marketplace.take_turn()
+            batch = self.begin(work.pop())
+            if batch is None:
+                continue
+            answer = self.ports.marketplace.submit(batch)
+            self.report.requests += 1
+            match answer:
+                case Answered(outcomes):
+                    self.failures_in_a_row = 0
+                    self.settle(batch, outcomes)
+                case Lost(words):
+                    self.settle_alike(batch, NoAnswer(words))
+                    self.slow_down(words)
+                case RequestRefused(Fault.USAGE, code, words) if len(batch.entries) == 1:
+                    self.failures_in_a_row = 0
+                    self.settle_alike(batch, Refused(code, words))
+                case RequestRefused(Fault.USAGE, code, words):
+                    self.failures_in_a_row = 0
+                    said = f"the request was refused for one of its records: {code}: {words}"
+                    self.settle_alike(batch, Deferred(said, is_due_at_once=True))
+                    work.extend(reversed(batch.halves()))
+                case RequestRefused(fault, code, words):
+                    said = f"{code}: {words}"
+                    self.settle_alike(batch, Deferred(said))
+                    self.react(fault, batch, said)
+                case _ as never:
+                    assert_never(never)
+            self.on_progress(self.report)
+
+    def begin(self, batch: Batch) -> Batch | None:
+        """Log the intent (rule 6) and leave out what was settled or ran out of time meanwhile."""
+        now = self.ports.clock.now()
+        is_parked = batch.entries[0].state is State.PARKED
+
+        def decide(entry: Entry) -> Change | None:
+            if (entry.state is State.PARKED) != is_parked:
+                return None
+            return ledger.begin(entry, now, self.policy)
+
+        keys = [entry.key for entry in batch.entries]
+        begun = self.ports.store.change(keys, decide, now)
+        return Batch(tuple(begun)) if begun else None
+
+    def settle_alike(self, batch: Batch, outcome: Outcome) -> None:
+        self.settle(batch, {entry.key: outcome for entry in batch.entries})
+
+    def settle(self, batch: Batch, outcomes: Mapping[EntryKey, Outcome]) -> None:
+        """Take the answer to this attempt into the entries as they are now."""
+        now = self.ports.clock.now()
+        attempt = {entry.key: entry.begun for entry in batch.entries}
+
+        def decide(entry: Entry) -> Change | None:
+            key = entry.key
+            return ledger.answer(entry, attempt[key], outcomes[key], now, self.policy)
+
+        self.change(list(attempt), decide, now)
+
+    def change(
+        self, keys: Sequence[EntryKey], decide: Callable[[Entry], Change | None], now: datetime
+    ) -> None:
+        """Store and count; a thousand entries at a time, so that others can write in between."""
+        for start in range(0, len(keys), ENTRIES_PER_STEP):
+            part = keys[start : start + ENTRIES_PER_STEP]
+            self.report.entries.update(
+                entry.state for entry in self.ports.store.change(part, decide, now)
+            )
+
+    def react(self, fault: Fault, batch: Batch, said: str) -> None:
+        """None of the usage is to blame: slow down, pass the product over, or stop."""
+        match fault:
+            case Fault.THROTTLED | Fault.UNREACHABLE:
+                self.slow_down(said)
+            case Fault.PRODUCT:
+                self.report.blocked_products[batch.entries[0].window.meter.product] = said
+            case Fault.ACCOUNT:
+                self.stop(Stop.ACCOUNT, said)
+            case Fault.USAGE:
+                raise AssertionError("a refused record is isolated, it stops nothing")
+            case _ as never:
+                assert_never(never)
+
+    def slow_down(self, said: str) -> None:
+        self.failures_in_a_row += 1
+        if self.failures_in_a_row >= self.policy.failures_in_a_row_max:
+            self.stop(Stop.NO_ANSWER, said)
+        else:
+            pause = self.policy.retry_first * (1 << (self.failures_in_a_row - 1))
+            self.ports.clock.sleep(pause.total_seconds())
+
+    def stop(self, why: Stop, said: str) -> None:
+        self.is_stopped = True
+        self.report.stop = why
+        self.report.words = said

@@ -109,6 +109,13 @@ class Ledger(Protocol):
         Releasing frees the members; the attempt and the alarm are stored with the entry.
         """
 
+    def write_back(self, until: datetime | None) -> int:
+        """Bring the marks on usage records (`metering_pending` and its kin) up to the ledger.
+
+        Answers how many usage records were marked; stops at the instant, if one is given, and
+        leaves the rest to the next call. The ledger is the truth, the marks are for people.
+        """
+
     def undelivered_alarms(self) -> Sequence[tuple[int, Alarm]]:
         """Alarms that nobody has confirmed to have delivered, oldest first."""
 

@@ -44,6 +44,7 @@ class SubmitReport:
 
     requests: int = 0
     entries: Counter[State] = field(default_factory=Counter)  # answers, by the entry's new state
+    written_back: int = 0  # usage records that were marked with their outcome
     stop: Stop = Stop.DONE
     words: str | None = None  # what AWS said when the run was stopped
     blocked_products: dict[str, str] = field(default_factory=dict)  # product: AWS's words
@@ -69,6 +70,7 @@ def submit(
     run.settle_expired()
     run.send_all_due()
     run.settle_expired()
+    run.report.written_back = ports.store.write_back(until)
     return run.report
 
 

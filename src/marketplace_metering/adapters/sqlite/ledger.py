@@ -245,6 +245,10 @@ class SqliteLedger:
                     changed.append(change.entry)
         return changed
 
+    def write_back(self, until: datetime | None) -> int:
+        """Nothing to do: here the marks are a view of the ledger (see `schema`)."""
+        return 0
+
     def _store(self, row: codec.Row, change: Change) -> None:
         entry = change.entry
         self._connection.execute(

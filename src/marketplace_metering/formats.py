@@ -92,10 +92,10 @@ def _read_line(number: int, line: str) -> Piece:
 
 def _attributes(text: str, value: object) -> Mapping[str, object] | Problem:
     if not is_text(text):
-        return Problem("the line", text, "it is not UTF-8", "save the file in UTF-8")
+        return Problem.of("the line", text, "it is not UTF-8", "save the file in UTF-8")
     if isinstance(value, dict):
         return value
-    return Problem(
+    return Problem.of(
         "the line",
         text,
         "it is JSON, but no object",
@@ -106,7 +106,7 @@ def _attributes(text: str, value: object) -> Mapping[str, object] | Problem:
 def _no_json(text: str, error: Exception) -> Problem:
     why = str(error) or type(error).__name__
     fix = "write one JSON object a line; for CSV use --format csv"
-    return Problem("the line", text, f"it is not JSON ({why})", fix)
+    return Problem.of("the line", text, f"it is not JSON ({why})", fix)
 
 
 def _read_document(text: str, first_line: int) -> Iterator[Piece]:
@@ -156,7 +156,7 @@ def read_csv(lines: Iterable[str]) -> Iterator[Piece]:
         except csv.Error as error:
             text = "".join(kept).rstrip("\r\n")
             fix = "quote cells that hold commas or quotes"
-            problem = Problem("the row", text, f"it is not CSV ({error})", fix)
+            problem = Problem.of("the row", text, f"it is not CSV ({error})", fix)
             yield Piece(f"line {first_line}", text, problem)
             continue
         if not row:
@@ -170,10 +170,10 @@ def read_csv(lines: Iterable[str]) -> Iterator[Piece]:
 
 def _row(header: list[str], row: list[str], text: str) -> Mapping[str, object] | Problem:
     if not is_text(text):
-        return Problem("the row", text, "it is not UTF-8", "save the file in UTF-8")
+        return Problem.of("the row", text, "it is not UTF-8", "save the file in UTF-8")
     if len(row) > len(header):
         rule = f"it has {len(row)} cells under {len(header)} column names"
-        return Problem("the row", text, rule, "quote cells that hold commas")
+        return Problem.of("the row", text, rule, "quote cells that hold commas")
     item: dict[str, object] = {
         name: _cell(name, cell.strip())
         for name, cell in zip(header, row, strict=False)

@@ -84,12 +84,17 @@ class Problem:
     """One thing wrong with a usage record, in words that a person can act on."""
 
     field: str
-    value: object
+    shown: str | None  # the value as it was written; None where there is none
     rule: str
     fix: str
 
+    @classmethod
+    def of(cls, field: str, value: object, rule: str, fix: str) -> Problem:
+        """The problem that a value has."""
+        return cls(field, None if value is None else _shown(value), rule, fix)
+
     def __str__(self) -> str:
-        shown = "" if self.value is None else f" {_shown(self.value)}"
+        shown = "" if self.shown is None else f" {self.shown}"
         return f"{self.field}{shown} refused: {self.rule}; {self.fix}"
 
 
@@ -110,7 +115,7 @@ def read_record(item: Mapping[str, object], now: datetime) -> UsageRecord | tupl
     account = _text(item, "customerAWSAccountId", problems)
     if account is not None and not ACCOUNT.fullmatch(account):
         problems.append(
-            Problem(
+            Problem.of(
                 "customerAWSAccountId",
                 account,
                 f"must be exactly 12 digits, this has {len(account)} characters",
@@ -120,7 +125,7 @@ def read_record(item: Mapping[str, object], now: datetime) -> UsageRecord | tupl
     product = _text(item, "productCode", problems)
     if product is not None and not PRODUCT_CODE.fullmatch(product):
         problems.append(
-            Problem(
+            Problem.of(
                 "productCode",
                 product,
                 "must be 1 to 255 letters, digits or -/=:_.@",
@@ -130,7 +135,7 @@ def read_record(item: Mapping[str, object], now: datetime) -> UsageRecord | tupl
     dimension = _text(item, "dimension", problems)
     if dimension is not None and not 1 <= len(dimension) <= DIMENSION_LENGTH_MAX:
         problems.append(
-            Problem(
+            Problem.of(
                 "dimension",
                 dimension,
                 "must be 1 to 255 characters",
@@ -142,7 +147,7 @@ def read_record(item: Mapping[str, object], now: datetime) -> UsageRecord | tupl
     pending = item.get("metering_pending")
     if pending is not None and pending != "true":
         problems.append(
-            Problem(
+            Problem.of(
                 "metering_pending",
                 pending,
                 'must be the string "true" for usage that is to be metered',
@@ -174,13 +179,13 @@ def _missing(name: str, extras: Mapping[str, object]) -> Problem:
     }.get(name, "add it")
     if close:
         fix = f"is it misspelt as {spelling[close[0]]!r}? Rename that attribute to {name!r}"
-    return Problem(name, None, "it is missing, and every usage record needs it", fix)
+    return Problem.of(name, None, "it is missing, and every usage record needs it", fix)
 
 
 def _misspelt_license(extras: Mapping[str, object]) -> list[Problem]:
     """A licence under another spelling would be metered by product code: the wrong identity."""
     return [
-        Problem(
+        Problem.of(
             name,
             extras[name],
             "it looks like a misspelt 'licenseArn', without which usage is metered by productCode",
@@ -198,10 +203,10 @@ def _text(item: Mapping[str, object], name: str, problems: list[Problem]) -> str
     if isinstance(value, str):
         if is_text(value):
             return value
-        problems.append(Problem(name, value, NO_TEXT, "write it in UTF-8"))
+        problems.append(Problem.of(name, value, NO_TEXT, "write it in UTF-8"))
         return None
     problems.append(
-        Problem(
+        Problem.of(
             name,
             value,
             f"must be a string, this is {_kind(value)}",
@@ -243,7 +248,7 @@ def _created_ns(value: object, now: datetime, problems: list[Problem]) -> int | 
         return None
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         problems.append(
-            Problem(
+            Problem.of(
                 name,
                 value,
                 f"must be a number, this is {_kind(value)}",
@@ -252,12 +257,14 @@ def _created_ns(value: object, now: datetime, problems: list[Problem]) -> int | 
         )
         return None
     if isinstance(value, Decimal) and not value.is_finite():
-        problems.append(Problem(name, value, "must be a finite number", "give the Unix time in ms"))
+        problems.append(
+            Problem.of(name, value, "must be a finite number", "give the Unix time in ms")
+        )
         return None
     ns = micros_of(value)  # a millisecond has a million nanoseconds, as a unit has micros
     if ns is None:
         rule = "must have at most six decimals of a millisecond"
-        problems.append(Problem(name, value, rule, "round it to a whole millisecond"))
+        problems.append(Problem.of(name, value, rule, "round it to a whole millisecond"))
         return None
     now_ns = epoch_ns(now)
     if EARLIEST_NS <= ns <= now_ns + FUTURE_NS_MAX:
@@ -273,16 +280,18 @@ def _out_of_time(value: int | Decimal, ns: int, now_ns: int) -> Problem:
     for unit, divisor, factor in units:
         if EARLIEST_NS <= ns * factor // divisor <= latest_ns:
             how = f"multiply it by {factor}" if factor > 1 else f"divide it by {divisor}"
-            return Problem(name, value, "must be in milliseconds", f"this looks like {unit}: {how}")
+            return Problem.of(
+                name, value, "must be in milliseconds", f"this looks like {unit}: {how}"
+            )
     if ns < EARLIEST_NS:
-        return Problem(
+        return Problem.of(
             name,
             value,
             "lies before 2016-01-14, when AWS Marketplace began to meter",
             "give the Unix time of the usage in milliseconds",
         )
     ahead = timedelta(microseconds=min((ns - now_ns) // 1_000, 86_400_000_000 * 999_999))
-    return Problem(
+    return Problem.of(
         name,
         value,
         f"lies {_span(ahead)} in the future, usage is recorded after it happened",
@@ -306,14 +315,14 @@ def _micros(value: object, problems: list[Problem]) -> int | None:
         return None
     if isinstance(value, float):
         fix = "pass an int or a Decimal: a float cannot be billed exactly"
-        problems.append(Problem(name, value, rule, fix))
+        problems.append(Problem.of(name, value, rule, fix))
         return None
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         fix = f"this is {_kind(value)}: write the number without quotes"
-        problems.append(Problem(name, value, rule, fix))
+        problems.append(Problem.of(name, value, rule, fix))
         return None
     if isinstance(value, Decimal) and not value.is_finite():
-        problems.append(Problem(name, value, rule, "record the amount that was really used"))
+        problems.append(Problem.of(name, value, rule, "record the amount that was really used"))
         return None
     micros = micros_of(value)
     if micros is None:
@@ -324,7 +333,7 @@ def _micros(value: object, problems: list[Problem]) -> int | None:
         fix = "record it in parts, or in a larger unit of the dimension"
     else:
         return micros
-    problems.append(Problem(name, value, rule, fix))
+    problems.append(Problem.of(name, value, rule, fix))
     return None
 
 
@@ -334,7 +343,7 @@ def _license(value: object, problems: list[Problem]) -> str | None:
     if isinstance(value, str) and LICENSE_ARN.fullmatch(value):
         return value
     problems.append(
-        Problem(
+        Problem.of(
             "licenseArn",
             value,
             "must be a licence ARN such as arn:aws:license-manager::111122223333:license:l-0123",
@@ -349,11 +358,11 @@ def _tags(value: object, problems: list[Problem]) -> Tags:
         return ()
     if not isinstance(value, Mapping):
         fix = 'write "tags": {"key": "value"}; metadata of your own goes under another name'
-        problems.append(Problem("tags", value, "must be a map of strings", fix))
+        problems.append(Problem.of("tags", value, "must be a map of strings", fix))
         return ()
     if len(value) > TAGS_MAX:
         rule = f"a usage record has at most {TAGS_MAX} tags, this has {len(value)}"
-        problems.append(Problem("tags", dict(value), rule, "leave some out"))
+        problems.append(Problem.of("tags", dict(value), rule, "leave some out"))
     for key, text in value.items():
         for what, part, longest in (
             ("key", key, TAG_KEY_LENGTH_MAX),
@@ -364,7 +373,9 @@ def _tags(value: object, problems: list[Problem]) -> Tags:
                     f"a tag {what} must be a string of 1 to {longest} letters, digits, "
                     "spaces or +-=._:/@"
                 )
-                problems.append(Problem("tags", part, rule, f"correct the {what}, or drop the tag"))
+                problems.append(
+                    Problem.of("tags", part, rule, f"correct the {what}, or drop the tag")
+                )
     if problems:
         return ()
     return tuple(sorted(value.items()))
@@ -376,5 +387,5 @@ def _event_id(value: object, problems: list[Problem]) -> str | None:
     if isinstance(value, str) and 1 <= len(value) <= EVENT_ID_LENGTH_MAX and is_text(value):
         return value
     rule = f"must be a string of 1 to {EVENT_ID_LENGTH_MAX} characters"
-    problems.append(Problem("event_id", value, rule, "give each event one id of its own"))
+    problems.append(Problem.of("event_id", value, rule, "give each event one id of its own"))
     return None

@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from marketplace_metering.adapters.sqlite import codec
@@ -143,7 +143,7 @@ class SqliteIntake:
             if group_id == known[0]
             else "for another product, licence, dimension, hour or set of tags"
         )
-        return Problem(
+        return Problem.of(
             "event_id",
             record.event_id,
             f"it was recorded before {what}, and an event counts once",
@@ -262,7 +262,7 @@ class SqliteIntake:
                         hashlib.sha256(f"{refused.source}\n{refused.text}".encode()).digest(),
                         refused.source,
                         refused.text,
-                        json.dumps([str(problem) for problem in refused.problems]),
+                        json.dumps([asdict(problem) for problem in refused.problems]),
                         refused.product,
                         None if refused.quantity is None else refused.quantity.micros,
                         codec.epoch_ms(now),

@@ -1,0 +1,250 @@
+"""Reports from the embedded store; see `reports.Reports`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from marketplace_metering.adapters.sqlite import codec
+from marketplace_metering.core.balance import Balance, Sum
+from marketplace_metering.core.hours import NS_PER_HOUR, UsageHour, instant
+from marketplace_metering.core.identity import Meter
+from marketplace_metering.core.ledger import EntryKey, State
+from marketplace_metering.core.limits import MICROS_PER_UNIT
+from marketplace_metering.core.quantity import Quantity
+from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.ports import RefusedInput
+from marketplace_metering.reports import AttemptLog, EntryFilter, EntryView, RecordView
+
+# SQLite's sum() of integers overflows above 2^63, which 923 full windows reach: whole units and
+# millionths are summed apart.
+RECORDED = f"""
+SELECT book.product, by_group.records, by_group.units, by_group.micros FROM (
+  SELECT group_id, count(*) AS records, sum(micros / {MICROS_PER_UNIT}) AS units,
+    sum(micros % {MICROS_PER_UNIT}) AS micros
+  FROM usage_record GROUP BY group_id
+) AS by_group
+JOIN usage_group ON usage_group.id = by_group.group_id
+JOIN meter ON meter.id = usage_group.meter_id
+JOIN book ON book.id = meter.book_id
+"""
+UNCOVERED = """
+SELECT book.product, tally.failure IS NOT NULL AS is_failed, tally.micros, tally.record_count
+FROM tally JOIN usage_group ON usage_group.id = tally.group_id
+JOIN meter ON meter.id = usage_group.meter_id JOIN book ON book.id = meter.book_id
+WHERE tally.entry_id IS NULL
+"""
+COVERED = """
+SELECT book.product, entry.state, entry.hour, entry.quantity_micros, entry.record_count, entry.lines
+FROM entry JOIN meter ON meter.id = entry.meter_id JOIN book ON book.id = meter.book_id
+WHERE entry.state <> 'released'
+"""
+FIELD_OF_STATE = {
+    State.SEALED: "sealed",
+    State.PARKED: "parked",
+    State.BILLED: "billed",
+    State.PRESUMED: "presumed",
+    State.UNRESOLVED: "unresolved",
+    State.WRITTEN_OFF: "written_off",
+}
+RECORDS = """
+SELECT usage_record.*, usage_group.hour, usage_group.tags, meter.license_arn, book.product,
+  book.account, book.dimension, tally.entry_id, tally.released_from, tally.failure, input.source
+FROM usage_record
+JOIN usage_group ON usage_group.id = usage_record.group_id
+JOIN meter ON meter.id = usage_group.meter_id
+JOIN book ON book.id = meter.book_id
+JOIN tally ON tally.id = usage_record.tally_id
+JOIN input ON input.id = usage_record.input_id
+"""
+
+
+class SqliteReports:
+    """Reads what the store wrote."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def balances(self) -> Sequence[Balance]:
+        """The books of each product, all read from one state of the file."""
+        self._connection.execute("BEGIN")
+        try:
+            sums: defaultdict[str | None, defaultdict[str, list[int]]]
+            sums = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+            carried: defaultdict[str | None, int] = defaultdict(int)
+            for product, records, units, micros in self._connection.execute(RECORDED):
+                _add(sums[product]["recorded"], units * MICROS_PER_UNIT + micros, records)
+            for product, is_failed, micros, records in self._connection.execute(UNCOVERED):
+                _add(sums[product]["refused" if is_failed else "pending"], micros, records)
+            for row in self._connection.execute(COVERED):
+                state = FIELD_OF_STATE[State(row["state"])]
+                _add(sums[row["product"]][state], row["quantity_micros"], row["record_count"])
+                carried[row["product"]] += sum(
+                    line.quantity.micros
+                    for line in codec.lines_of(row["lines"])
+                    if line.hour.number != row["hour"]
+                )
+            unreadable: defaultdict[str | None, int] = defaultdict(int)
+            for product, micros in self._connection.execute(
+                "SELECT product, micros FROM refused_input"
+            ):
+                if micros is None:
+                    unreadable[product] += 1
+                    sums[product].setdefault("refused_input", [0, 0])
+                else:
+                    _add(sums[product]["refused_input"], micros, 1)
+                    _add(sums[product]["recorded"], micros, 1)
+        finally:
+            self._connection.execute("COMMIT")
+        return [
+            replace(
+                Balance(product=product),
+                carried=Quantity(carried[product]),
+                unreadable_inputs=unreadable[product],
+                **{name: Sum(Quantity(micros), n) for name, (micros, n) in parts.items()},
+            )
+            for product, parts in sorted(sums.items(), key=lambda each: each[0] or "\U0010ffff")
+        ]
+
+    def entries(self, which: EntryFilter) -> Iterator[EntryView]:
+        """Entries by product, account, dimension and hour."""
+        conditions = {
+            "book.product = ?": which.product,
+            "book.account = ?": which.account,
+            "book.dimension = ?": which.dimension,
+            "meter.license_arn = ?": which.license_arn,
+            "entry.hour = ?": None if which.hour is None else which.hour.number,
+            "entry.state = ?": which.state,
+        }
+        wanted = {text: value for text, value in conditions.items() if value is not None}
+        where = " AND ".join(wanted) or "1"
+        limit = -1 if which.limit is None else which.limit
+        rows = self._connection.execute(
+            f"{codec.ENTRY} WHERE {where} ORDER BY book.product, book.account, book.dimension, "  # noqa: S608 - the conditions are our own texts, the values are bound
+            "meter.license_arn, entry.hour, entry.serial LIMIT ?",
+            (*wanted.values(), limit),
+        )
+        return (_entry_view(row) for row in rows)
+
+    def attempts(self, key: EntryKey) -> Sequence[AttemptLog]:
+        """The logged tries of an entry, oldest first."""
+        meter = key.window.meter
+        rows = self._connection.execute(
+            "SELECT attempt.* FROM attempt JOIN entry ON entry.id = attempt.entry_id "
+            "JOIN meter ON meter.id = entry.meter_id JOIN book ON book.id = meter.book_id "
+            "WHERE book.product = ? AND book.account = ? AND book.dimension = ? "
+            "AND meter.license_arn = ? AND entry.hour = ? AND entry.serial = ? "
+            "ORDER BY attempt.number",
+            (
+                meter.product,
+                meter.account,
+                meter.dimension,
+                meter.license_arn or "",
+                key.window.hour.number,
+                key.serial,
+            ),
+        )
+        return [
+            AttemptLog(
+                row["number"],
+                codec.from_ms(row["begun_at_ms"]),
+                None if row["answered_at_ms"] is None else codec.from_ms(row["answered_at_ms"]),
+                row["answer"],
+                row["words"],
+            )
+            for row in rows
+        ]
+
+    def records_at(self, account: str, from_ns: int, to_ns: int) -> Sequence[RecordView]:
+        """The usage records of a buyer from an instant up to, not including, another."""
+        rows = self._connection.execute(
+            f"{RECORDS} WHERE book.account = ? AND usage_group.hour BETWEEN ? AND ? "
+            "AND usage_record.created_ns >= ? AND usage_record.created_ns < ? "
+            "ORDER BY usage_record.created_ns, book.product, book.dimension",
+            (account, from_ns // NS_PER_HOUR, to_ns // NS_PER_HOUR, from_ns, to_ns),
+        ).fetchall()
+        return [self._record_view(row) for row in rows]
+
+    def waiting(self, meter: Meter, hour: UsageHour) -> Sequence[RecordView]:
+        """The usage records of a meter and hour that no live entry covers."""
+        rows = self._connection.execute(
+            f"{RECORDS} WHERE book.product = ? AND book.account = ? AND book.dimension = ? "
+            "AND meter.license_arn = ? AND usage_group.hour = ? AND tally.entry_id IS NULL "
+            "ORDER BY usage_record.created_ns",
+            (
+                meter.product,
+                meter.account,
+                meter.dimension,
+                meter.license_arn or "",
+                hour.number,
+            ),
+        ).fetchall()
+        return [self._record_view(row) for row in rows]
+
+    def refused_inputs(self, limit: int | None = None) -> Sequence[RefusedInput]:
+        """Input that is kept although it is no usage record, newest first."""
+        rows = self._connection.execute(
+            "SELECT * FROM refused_input ORDER BY id DESC LIMIT ?",
+            (-1 if limit is None else limit,),
+        )
+        return [
+            RefusedInput(
+                row["source"],
+                row["text"],
+                tuple(Problem(**problem) for problem in json.loads(row["problems"])),
+                row["product"],
+                None if row["micros"] is None else Quantity(row["micros"]),
+            )
+            for row in rows
+        ]
+
+    def oldest_pending_at(self) -> datetime | None:
+        """When the oldest usage happened that no entry covers and nobody refused."""
+        (ns,) = self._connection.execute(
+            "SELECT min(earliest_ns) FROM tally WHERE entry_id IS NULL AND failure IS NULL"
+        ).fetchone()
+        return None if ns is None else instant(ns)
+
+    def _entry(self, number: int | None) -> EntryView | None:
+        if number is None:
+            return None
+        rows = self._connection.execute(f"{codec.ENTRY} WHERE entry.id = ?", (number,))
+        return _entry_view(rows.fetchone())
+
+    def _record_view(self, row: codec.Row) -> RecordView:
+        extras: dict[str, Any] = {}
+        if row["extras"] is not None:
+            extras = json.loads(row["extras"], parse_float=Decimal)
+        record = UsageRecord(
+            row["account"],
+            row["product"],
+            row["dimension"],
+            row["created_ns"],
+            row["micros"],
+            row["license_arn"] or None,
+            codec.tags_of(row["tags"]),
+            row["event_id"],
+            extras,
+        )
+        return RecordView(
+            record,
+            row["source"],
+            self._entry(row["entry_id"]),
+            self._entry(row["released_from"]),
+            row["failure"],
+        )
+
+
+def _add(to: list[int], micros: int, records: int) -> None:
+    to[0] += micros
+    to[1] += records
+
+
+def _entry_view(row: codec.Row) -> EntryView:
+    return EntryView(codec.entry_of(row), codec.from_ms(row["sealed_at_ms"]))

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -103,12 +102,7 @@ class SqliteReports:
         finally:
             self._connection.execute("COMMIT")
         return [
-            replace(
-                Balance(product=product),
-                carried=Quantity(carried[product]),
-                unreadable_inputs=unreadable[product],
-                **{name: Sum(Quantity(micros), n) for name, (micros, n) in parts.items()},
-            )
+            _balance(product, parts, Quantity(carried[product]), unreadable[product])
             for product, parts in sorted(sums.items(), key=lambda each: each[0] or "\U0010ffff")
         ]
 
@@ -126,7 +120,7 @@ class SqliteReports:
         where = " AND ".join(wanted) or "1"
         limit = -1 if which.limit is None else which.limit
         rows = self._connection.execute(
-            f"{codec.ENTRY} WHERE {where} ORDER BY book.product, book.account, book.dimension, "  # noqa: S608 - the conditions are our own texts, the values are bound
+            f"{codec.ENTRY} WHERE {where} ORDER BY book.product, book.account, book.dimension, "
             "meter.license_arn, entry.hour, entry.serial LIMIT ?",
             (*wanted.values(), limit),
         )
@@ -239,6 +233,13 @@ class SqliteReports:
             self._entry(row["released_from"]),
             row["failure"],
         )
+
+
+def _balance(
+    product: str | None, parts: dict[str, list[int]], carried: Quantity, unreadable: int
+) -> Balance:
+    sums: dict[str, Any] = {name: Sum(Quantity(micros), n) for name, (micros, n) in parts.items()}
+    return Balance(product=product, carried=carried, unreadable_inputs=unreadable, **sums)
 
 
 def _add(to: list[int], micros: int, records: int) -> None:

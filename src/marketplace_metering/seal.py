@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 
 from marketplace_metering.core.identity import BookKey
@@ -28,6 +29,7 @@ class SealReport:
     rejected_records: int = 0
     waiting_records: Counter[Waits] = field(default_factory=Counter)
     contended_books: int = 0  # others kept changing them: they are sealed by the next run
+    is_cut_short: bool = False  # the run was to end before every book was looked at
 
     def count(self, done: Plan) -> None:
         """Add what a stored plan did."""
@@ -43,15 +45,19 @@ def seal(
     ports: Ports,
     policy: Policy,
     scope: Scope = Scope.CLOSED_HOURS,
+    until: datetime | None = None,
     on_progress: Callable[[SealReport], None] = lambda report: None,
 ) -> SealReport:
-    """Freeze every pending group that a window can be found for; safe to run twice at once."""
+    """Freeze every pending group that a window can be found for; safe to run twice at once.
+
+    Ends at the instant `until`, if one is given, and leaves the rest pending for the next run.
+    """
     report = SealReport()
     contended: set[BookKey] | None = None
     for _try in range(TRIES_PER_BOOK):
         report.waiting_records.clear()
-        contended = _seal_once(ports, policy, scope, contended, report, on_progress)
-        if not contended:
+        contended = _seal_once(ports, policy, scope, until, contended, report, on_progress)
+        if not contended or report.is_cut_short:
             return report
     report.contended_books = len(contended or ())
     return report
@@ -61,6 +67,7 @@ def _seal_once(
     ports: Ports,
     policy: Policy,
     scope: Scope,
+    until: datetime | None,
     only: set[BookKey] | None,
     report: SealReport,
     on_progress: Callable[[SealReport], None],
@@ -85,6 +92,9 @@ def _seal_once(
             else:
                 contended.add(done.book.key)
         on_progress(report)
+        if until is not None and ports.clock.now() >= until:
+            report.is_cut_short = True
+            break
     return contended
 
 

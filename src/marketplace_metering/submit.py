@@ -35,7 +35,7 @@ class Stop(StrEnum):
     WAITING = "what is left is due later"
     NO_ANSWER = "AWS does not answer, or asks to slow down"
     ACCOUNT = "AWS refuses this account or its set-up"
-    BUDGET = "the time of this run is used up"
+    BUDGET = "the run was to end here"
 
 
 @dataclass(slots=True)
@@ -59,6 +59,7 @@ def submit(
     ports: Ports,
     policy: Policy,
     until: datetime | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
     on_progress: Callable[[SubmitReport], None] = lambda report: None,
 ) -> SubmitReport:
     """Send what is due, earliest deadline first, until nothing is or the run should end.
@@ -66,7 +67,7 @@ def submit(
     Any number of runs may overlap or die at any point: each attempt is logged before its call,
     and what a dead run left is due again.
     """
-    run = _Run(ports, policy, until, on_progress)
+    run = _Run(ports, policy, until, should_stop, on_progress)
     run.settle_expired()
     run.send_all_due()
     run.settle_expired()
@@ -80,11 +81,13 @@ class _Run:
         ports: Ports,
         policy: Policy,
         until: datetime | None,
+        should_stop: Callable[[], bool],
         on_progress: Callable[[SubmitReport], None],
     ) -> None:
         self.ports = ports
         self.policy = policy
         self.until = until
+        self.should_stop = should_stop
         self.on_progress = on_progress
         self.report = SubmitReport()
         self.failures_in_a_row = 0
@@ -99,7 +102,7 @@ class _Run:
     def send_all_due(self) -> None:
         while not self.is_stopped:
             now = self.ports.clock.now()
-            if self.until is not None and now >= self.until:
+            if self.should_stop() or (self.until is not None and now >= self.until):
                 self.report.stop = Stop.BUDGET
                 return
             due = self.ports.store.due(now, self.policy, self.report.blocked_products)

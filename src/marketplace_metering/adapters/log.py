@@ -6,19 +6,31 @@ import logging
 from collections.abc import Sequence
 
 from marketplace_metering.core.ledger import Alarm, AlarmKind
+from marketplace_metering.core.quantity import total
 
 logger = logging.getLogger("marketplace_metering.alarm")
 
 
+LINES_PER_KIND = 10
+
+
 class LogNotifier:
-    """Writes each alarm to the log; news that lose no revenue are warnings, the rest errors."""
+    """Writes alarms to the log; news that lose no revenue are warnings, the rest errors."""
 
     def notify(self, alarms: Sequence[Alarm]) -> None:
-        """One line an alarm."""
+        """A line for each of the first ten of a kind, and one for the rest of them."""
+        by_kind: dict[AlarmKind, list[Alarm]] = {}
         for alarm in alarms:
-            is_news = alarm.kind in (AlarmKind.CARRIED_ACROSS_MONTH, AlarmKind.PARKED)
+            by_kind.setdefault(alarm.kind, []).append(alarm)
+        for kind, same in by_kind.items():
+            is_news = kind in (AlarmKind.CARRIED_ACROSS_MONTH, AlarmKind.PARKED)
             level = logging.WARNING if is_news else logging.ERROR
-            logger.log(level, "%s", describe(alarm))
+            for alarm in same[:LINES_PER_KIND]:
+                logger.log(level, "%s", describe(alarm))
+            rest = same[LINES_PER_KIND:]
+            if rest:
+                quantity = total(alarm.quantity for alarm in rest if alarm.quantity is not None)
+                logger.log(level, "%s: %d more, quantity %s", kind, len(rest), quantity)
 
 
 def describe(alarm: Alarm) -> str:

@@ -1,0 +1,120 @@
+"""Settings from a TOML file and the environment; the environment wins.
+
+    store = "sqlite:///metering.db"
+    region = "us-east-1"          # where the product is metered; never change it with usage unsent
+    requests_per_second = 5
+    grace_seconds = 300
+    late = "carry"
+
+    [products.abc123xyz456]
+    late = "reject"
+
+Every setting also has an environment variable: METERING_ and its name in capitals.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from marketplace_metering.core.policy import InvalidSettingError, LateUsage, Policy
+
+STORE_DEFAULT = "sqlite:///metering.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this deployment meters."""
+
+    store: str
+    region: str | None  # None: the usual AWS settings decide
+    policy: Policy
+
+
+def _late(name: str, value: object) -> LateUsage:
+    try:
+        return LateUsage(str(value))
+    except ValueError:
+        choices = ", ".join(LateUsage)
+        raise InvalidSettingError(name, value, f"one of {choices}") from None
+
+
+def _number(name: str, value: object) -> float:
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError
+        return float(value)
+    except ValueError:
+        raise InvalidSettingError(name, value, "a number") from None
+
+
+def _seconds(name: str, value: object) -> timedelta:
+    return timedelta(seconds=_number(name, value))
+
+
+def _hours(name: str, value: object) -> timedelta:
+    return timedelta(hours=_number(name, value))
+
+
+# The name of each setting, the field of Policy that it sets, and how it is read.
+POLICY_SETTINGS: Mapping[str, tuple[str, Callable[[str, object], Any]]] = {
+    "grace_seconds": ("grace", _seconds),
+    "window_length_hours": ("window_length", _hours),
+    "safety_margin_seconds": ("safety_margin", _seconds),
+    "clock_margin_seconds": ("clock_margin", _seconds),
+    "parked_retry_seconds": ("parked_retry", _seconds),
+    "patience_seconds": ("patience", _seconds),
+    "requests_per_second": ("requests_per_second", _number),
+    "late": ("late", _late),
+}
+OTHER_SETTINGS = ("store", "region", "products")
+
+
+def load(environment: Mapping[str, str], path: str | None, store: str | None) -> Settings:
+    """Settings of this deployment; raises InvalidSettingError with what to correct."""
+    path = path or environment.get("METERING_CONFIG")
+    values = _read(path) if path else {}
+    for name in (*POLICY_SETTINGS, "store", "region"):
+        from_environment = environment.get(f"METERING_{name.upper()}")
+        if from_environment:
+            values[name] = from_environment
+    unknown = set(values) - set(POLICY_SETTINGS) - set(OTHER_SETTINGS)
+    if unknown:
+        known = ", ".join((*OTHER_SETTINGS, *POLICY_SETTINGS))
+        raise InvalidSettingError(min(unknown), values[min(unknown)], f"one of these: {known}")
+    fields = {
+        field: read(name, values[name])
+        for name, (field, read) in POLICY_SETTINGS.items()
+        if name in values
+    }
+    late_by_product = _late_by_product(values.get("products", {}))
+    return Settings(
+        store or str(values.get("store", STORE_DEFAULT)),
+        str(values["region"]) if "region" in values else None,
+        Policy(late_by_product=late_by_product, **fields),
+    )
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise InvalidSettingError("config", path, f"a readable file ({error.strerror})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettingError("config", path, f"a TOML file ({error})") from error
+
+
+def _late_by_product(products: object) -> dict[str, LateUsage]:
+    if not isinstance(products, dict):
+        raise InvalidSettingError("products", products, "tables such as [products.CODE]")
+    chosen: dict[str, LateUsage] = {}
+    for product, table in products.items():
+        if not isinstance(table, dict) or set(table) - {"late"}:
+            raise InvalidSettingError(f"products.{product}", table, 'a table with late = "..."')
+        if "late" in table:
+            chosen[product] = _late(f"products.{product}.late", table["late"])
+    return chosen

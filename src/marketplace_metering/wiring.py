@@ -10,6 +10,7 @@ from marketplace_metering.settings import Settings
 
 if TYPE_CHECKING:
     from marketplace_metering.adapters.sqlite import SqliteStore
+    from marketplace_metering.adapters.sqlite.corrections import SqliteCorrections
     from marketplace_metering.adapters.sqlite.reports import SqliteReports
     from marketplace_metering.ports import Ports
 
@@ -31,6 +32,13 @@ def open_reports(store: SqliteStore) -> SqliteReports:
     from marketplace_metering.adapters.sqlite.reports import SqliteReports
 
     return SqliteReports(store.connection)
+
+
+def open_corrections(store: SqliteStore) -> SqliteCorrections:
+    """What a person may do to listed usage records."""
+    from marketplace_metering.adapters.sqlite.corrections import SqliteCorrections
+
+    return SqliteCorrections(store.connection, store.identities)
 
 
 def open_ports(settings: Settings, store: SqliteStore) -> Ports:

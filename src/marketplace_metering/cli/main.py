@@ -86,7 +86,7 @@ def cli(verbose: bool) -> None:
 
 def main() -> None:
     """The entry point of the command line."""
-    from marketplace_metering.cli import demo, meter, record, report, simulate
+    from marketplace_metering.cli import correct, demo, meter, record, report, simulate
 
     for command in (
         record.record,
@@ -97,6 +97,10 @@ def main() -> None:
         report.status,
         report.windows,
         report.why,
+        correct.retry,
+        correct.repair,
+        correct.resolve,
+        correct.write_off,
         simulate.simulator,
         demo.demo,
     ):

@@ -190,7 +190,7 @@ def windows(
     except ValueError:
         raise click.UsageError(f"--state {state}: use one of {', '.join(State)}") from None
     which = EntryFilter(
-        hour=None if hour is None else _hour(hour),
+        hour=None if hour is None else parse_hour(hour),
         state=wanted,
         limit=limit or None,
         **names,
@@ -229,7 +229,8 @@ def windows(
             out.print(f"the first {limit}; --limit 0 shows all")
 
 
-def _hour(text: str) -> UsageHour:
+def parse_hour(text: str) -> UsageHour:
+    """The UTC hour that an option names."""
     from datetime import UTC, datetime
 
     from marketplace_metering.core.hours import UsageHour
@@ -266,13 +267,13 @@ def why(
     Name a usage record by ACCOUNT and CREATE_TIMESTAMP (Unix milliseconds), or a window by ACCOUNT
     with --product, --dimension and --hour.
     """
-    from marketplace_metering.cli.explain import show_records, show_window
+    from marketplace_metering.cli.explain import show_window
     from marketplace_metering.cli.session import session
     from marketplace_metering.core.identity import Meter
 
     with session(config, store) as here:
         if create_timestamp is not None:
-            views = _records(here, account, create_timestamp, product, dimension)
+            views = find_records(here, account, create_timestamp, product, dimension)
             if not views:
                 raise Failure(
                     f"no usage record of {account} at {create_timestamp}: metering windows "
@@ -281,7 +282,7 @@ def why(
             show_records(here.reports, views, as_json)
         elif product and dimension and hour:
             meter = Meter(product, account, dimension, license_arn)
-            if not show_window(here.reports, meter, _hour(hour), as_json):
+            if not show_window(here.reports, meter, parse_hour(hour), as_json):
                 raise Failure(f"no usage of {product} {account} {dimension} in that hour")
         else:
             raise click.UsageError(
@@ -290,9 +291,10 @@ def why(
             )
 
 
-def _records(
+def find_records(
     here: Session, account: str, text: str, product: str | None, dimension: str | None
 ) -> Sequence[RecordView]:
+    """The usage records of a buyer in a millisecond, or at an exact fraction of one."""
     from marketplace_metering.core.hours import NS_PER_MS
     from marketplace_metering.formats import NUMBER
 

@@ -12,10 +12,11 @@ from marketplace_metering.adapters.sqlite import SqliteStore, StoreUnusableError
 from marketplace_metering.adapters.system import SystemClock
 from marketplace_metering.cli.main import Failure, load_settings
 from marketplace_metering.core.policy import InvalidSettingError
+from marketplace_metering.corrections import Corrections
 from marketplace_metering.ports import Ports
 from marketplace_metering.reports import Reports
 from marketplace_metering.settings import Settings
-from marketplace_metering.wiring import open_ports, open_reports, open_store
+from marketplace_metering.wiring import open_corrections, open_ports, open_reports, open_store
 
 
 @dataclass
@@ -30,6 +31,11 @@ class Session:
     def reports(self) -> Reports:
         """The reading side of the store."""
         return open_reports(self.store)
+
+    @cached_property
+    def corrections(self) -> Corrections:
+        """What a person may do to listed usage records."""
+        return open_corrections(self.store)
 
     @cached_property
     def ports(self) -> Ports:

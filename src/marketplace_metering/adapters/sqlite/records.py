@@ -54,13 +54,17 @@ class SqliteIntake:
 
     def add(self, records: Sequence[UsageRecord]) -> Taken:
         """Record all of them durably, or none."""
+        with writing(self._connection):
+            return self.take(records)
+
+    def take(self, records: Sequence[UsageRecord]) -> Taken:
+        """Record all of them, or none, inside the write transaction of the caller."""
         matched = set(self._matched)
         input_id = self._input_id
         try:
-            with writing(self._connection):
-                self._begin_input()
-                taken = self._add_fast(records) or self._add_each(records)
-                self._store_tallies()
+            self._begin_input()
+            taken = self._add_fast(records) or self._add_each(records)
+            self._store_tallies()
         except BaseException:
             self._identities.forget()
             self._matched = matched

@@ -108,21 +108,14 @@ class SqliteReports:
 
     def entries(self, which: EntryFilter) -> Iterator[EntryView]:
         """Entries by product, account, dimension and hour."""
-        conditions = {
-            "book.product = ?": which.product,
-            "book.account = ?": which.account,
-            "book.dimension = ?": which.dimension,
-            "meter.license_arn = ?": which.license_arn,
-            "entry.hour = ?": None if which.hour is None else which.hour.number,
-            "entry.state = ?": which.state,
-        }
-        wanted = {text: value for text, value in conditions.items() if value is not None}
-        where = " AND ".join(wanted) or "1"
+        where, values = conditions(which, hour="entry.hour")
+        if which.state is not None:
+            where, values = f"{where} AND entry.state = ?", (*values, which.state)
         limit = -1 if which.limit is None else which.limit
         rows = self._connection.execute(
             f"{codec.ENTRY} WHERE {where} ORDER BY book.product, book.account, book.dimension, "
             "meter.license_arn, entry.hour, entry.serial LIMIT ?",
-            (*wanted.values(), limit),
+            (*values, limit),
         )
         return (_entry_view(row) for row in rows)
 
@@ -240,6 +233,19 @@ def _balance(
 ) -> Balance:
     sums: dict[str, Any] = {name: Sum(Quantity(micros), n) for name, (micros, n) in parts.items()}
     return Balance(product=product, carried=carried, unreadable_inputs=unreadable, **sums)
+
+
+def conditions(which: EntryFilter, hour: str) -> tuple[str, tuple[object, ...]]:
+    """The WHERE clause of a filter's meter and hour, and the values it binds."""
+    wanted = {
+        "book.product = ?": which.product,
+        "book.account = ?": which.account,
+        "book.dimension = ?": which.dimension,
+        "meter.license_arn = ?": which.license_arn,
+        f"{hour} = ?": None if which.hour is None else which.hour.number,
+    }
+    given = {text: value for text, value in wanted.items() if value is not None}
+    return " AND ".join(given) or "1", tuple(given.values())
 
 
 def _add(to: list[int], micros: int, records: int) -> None:

@@ -32,6 +32,11 @@ class SqliteStore(SqliteLedger):
         """The connection, for reports that only read."""
         return self._connection
 
+    @property
+    def identities(self) -> Identities:
+        """The numbers of meters and groups, for corrections."""
+        return self._identities
+
     def close(self) -> None:
         """Give the file back."""
         self._connection.close()

@@ -1,0 +1,83 @@
+"""Retrying and repairing listed usage records; see `corrections.Corrections`."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from marketplace_metering.adapters.sqlite.connection import writing
+from marketplace_metering.adapters.sqlite.identities import Identities
+from marketplace_metering.adapters.sqlite.records import SqliteIntake
+from marketplace_metering.adapters.sqlite.reports import conditions
+from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.reports import EntryFilter, RecordView
+
+
+class SqliteCorrections:
+    """Changes to usage records that no live entry covers."""
+
+    def __init__(self, connection: sqlite3.Connection, identities: Identities) -> None:
+        self._connection = connection
+        self._identities = identities
+
+    def retry_refused(self, which: EntryFilter) -> int:
+        """Make listed usage records pending again; answers how many."""
+        where, values = conditions(which, hour="usage_group.hour")
+        with writing(self._connection):
+            rows = self._connection.execute(
+                "SELECT tally.id, tally.record_count FROM tally "
+                "JOIN usage_group ON usage_group.id = tally.group_id "
+                "JOIN meter ON meter.id = usage_group.meter_id "
+                "JOIN book ON book.id = meter.book_id "
+                f"WHERE tally.failure IS NOT NULL AND {where}",
+                values,
+            ).fetchall()
+            self._connection.executemany(
+                "UPDATE tally SET failure = NULL WHERE id = ?", [(row["id"],) for row in rows]
+            )
+        return sum(row["record_count"] for row in rows)
+
+    def replace(self, view: RecordView, corrected: UsageRecord, now: datetime) -> bool:
+        """Take the usage record out of its tally and record the corrected one in its place."""
+        old = view.record
+        with writing(self._connection):
+            row = self._connection.execute(
+                "SELECT usage_record.group_id, usage_record.tally_id FROM usage_record "
+                "JOIN usage_group ON usage_group.id = usage_record.group_id "
+                "JOIN tally ON tally.id = usage_record.tally_id "
+                "WHERE usage_group.meter_id = ? AND usage_group.hour = ? "
+                "AND usage_record.created_ns = ? AND usage_record.micros = ? "
+                "AND usage_record.event_id IS ? AND tally.entry_id IS NULL",
+                (
+                    self._identities.meter(old.meter),
+                    old.hour.number,
+                    old.created_ns,
+                    old.micros,
+                    old.event_id,
+                ),
+            ).fetchone()
+            if row is None:
+                return False
+            group_id, tally_id = row
+            self._connection.execute(
+                "DELETE FROM usage_record WHERE group_id = ? AND created_ns = ?",
+                (group_id, old.created_ns),
+            )
+            if old.event_id is not None:
+                self._connection.execute(
+                    "DELETE FROM event WHERE account = ? AND event_id = ?",
+                    (old.account, old.event_id),
+                )
+            self._connection.execute(
+                "UPDATE tally SET micros = micros - ?, record_count = record_count - 1, "
+                "is_closed = 1, earliest_ns = (SELECT coalesce(min(created_ns), 0) "
+                "FROM usage_record WHERE usage_record.group_id = tally.group_id "
+                "AND usage_record.tally_id = tally.id) WHERE id = ?",
+                (old.micros, tally_id),
+            )
+            self._connection.execute(
+                "DELETE FROM tally WHERE id = ? AND record_count = 0", (tally_id,)
+            )
+            source = f"a correction of {view.source}"
+            SqliteIntake(self._connection, self._identities, source, now).take([corrected])
+        return True

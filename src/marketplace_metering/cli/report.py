@@ -267,7 +267,7 @@ def why(
     Name a usage record by ACCOUNT and CREATE_TIMESTAMP (Unix milliseconds), or a window by ACCOUNT
     with --product, --dimension and --hour.
     """
-    from marketplace_metering.cli.explain import show_window
+    from marketplace_metering.cli.explain import show_records, show_window
     from marketplace_metering.cli.session import session
     from marketplace_metering.core.identity import Meter
 

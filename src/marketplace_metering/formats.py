@@ -104,6 +104,8 @@ def _attributes(text: str, value: object) -> Mapping[str, object] | Problem:
 
 
 def _no_json(text: str, error: Exception) -> Problem:
+    if isinstance(error, _TwiceError):
+        return Problem.of("the line", text, str(error), "leave only the one that is meant")
     why = str(error) or type(error).__name__
     fix = "write one JSON object a line; for CSV use --format csv"
     return Problem.of("the line", text, f"it is not JSON ({why})", fix)

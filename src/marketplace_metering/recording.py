@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
 
+from marketplace_metering.core.identity import PRODUCT_CODE
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.quantity import ZERO, Quantity, micros_of
 from marketplace_metering.core.record import Problem, UsageRecord, read_record
@@ -99,7 +100,7 @@ def _refused(source: str, piece: Piece, problems: tuple[Problem, ...]) -> Refuse
         f"{source}, {piece.place}",
         text,
         problems,
-        product if isinstance(product, str) and product.isascii() else None,
+        product if isinstance(product, str) and PRODUCT_CODE.fullmatch(product) else None,
         _readable(quantity),
     )
 

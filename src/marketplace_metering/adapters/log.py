@@ -11,26 +11,30 @@ from marketplace_metering.core.quantity import total
 logger = logging.getLogger("marketplace_metering.alarm")
 
 
-LINES_PER_KIND = 10
+LINES_PER_KIND = 10  # and one for the rest of them
 
 
 class LogNotifier:
     """Writes alarms to the log; news that lose no revenue are warnings, the rest errors."""
 
     def notify(self, alarms: Sequence[Alarm]) -> None:
-        """A line for each of the first ten of a kind, and one for the rest of them."""
+        """A few lines for each kind."""
         by_kind: dict[AlarmKind, list[Alarm]] = {}
         for alarm in alarms:
             by_kind.setdefault(alarm.kind, []).append(alarm)
         for kind, same in by_kind.items():
             is_news = kind in (AlarmKind.CARRIED_ACROSS_MONTH, AlarmKind.PARKED)
             level = logging.WARNING if is_news else logging.ERROR
-            for alarm in same[:LINES_PER_KIND]:
+            # What was refused at the door was told there, line by line.
+            lines = 0 if kind is AlarmKind.REFUSED_INPUT else LINES_PER_KIND
+            for alarm in same[:lines]:
                 logger.log(level, "%s", describe(alarm))
-            rest = same[LINES_PER_KIND:]
+            rest = same[lines:]
             if rest:
                 quantity = total(alarm.quantity for alarm in rest if alarm.quantity is not None)
-                logger.log(level, "%s: %d more, quantity %s", kind, len(rest), quantity)
+                logger.log(
+                    level, "%s: %d%s, quantity %s", kind, len(rest), " more" * bool(lines), quantity
+                )
 
 
 def describe(alarm: Alarm) -> str:

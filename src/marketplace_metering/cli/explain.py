@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from marketplace_metering.cli.render import iso, out, print_json, when
+from marketplace_metering.core.exact_json import exact_json
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Entry, State
@@ -40,7 +41,7 @@ def show_records(reports: Reports, views: Sequence[RecordView], as_json: bool) -
         _say("tags", ", ".join(f"{key}={value}" for key, value in record.tags) or None)
         _say("event id", record.event_id)
         _say("recorded", f"from {view.source}")
-        _say("your own", str(dict(record.extras)) if record.extras else None)
+        _say("your own", exact_json(record.extras) if record.extras else None)
         if view.failure is not None:
             _say("listed", f"not billed: {view.failure}")
         elif view.entry is None:

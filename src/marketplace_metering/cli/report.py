@@ -34,6 +34,7 @@ PARTS = (
     "pending",
 )
 WINDOWS_SHOWN = 50
+NOT_READABLE = "(not readable)"  # refused input that names no product
 
 
 @click.command()
@@ -109,7 +110,7 @@ def _show_status(here: Session, balances: Sequence[Balance], refused: bool) -> N
     drawn = table(f"Books of {here.settings.store}", "product", *shown, numbers=len(shown))
     for balance in balances:
         cells = [str(getattr(balance, part).quantity) for part in shown]
-        drawn.add_row(balance.product or "(not readable)", *cells)
+        drawn.add_row(balance.product or NOT_READABLE, *cells)
     out.print(drawn)
     if not balances:
         out.print("nothing is recorded yet: metering record --help")
@@ -131,9 +132,9 @@ def _show_status(here: Session, balances: Sequence[Balance], refused: bool) -> N
         _show_listed(balance)
     if refused:
         for kept in here.reports.refused_inputs():
-            out.print(f"[yellow]{kept.source}[/]:", end=" ")
-            text = " ".join(str(problem) for problem in kept.problems)
-            out.print(text, markup=False, soft_wrap=True)
+            for problem in kept.problems:
+                out.print(f"[yellow]{kept.source}[/]:", end=" ")
+                out.print(str(problem), markup=False, soft_wrap=True)
 
 
 def _show_listed(balance: Balance) -> None:
@@ -146,16 +147,14 @@ def _show_listed(balance: Balance) -> None:
         (balance.written_off, "written off"),
         (balance.refused_input, "refused input"),
     )
+    name = balance.product or NOT_READABLE
     for (quantity, records), why in reasons:
         if records:
-            name = balance.product or "(not readable)"
             text = f"{name}: quantity {quantity} in {records:,} usage records {why}"
             out.print(text, markup=False, soft_wrap=True)
     if balance.unreadable_inputs:
-        count = balance.unreadable_inputs
-        out.print(
-            f"{count:,} refused inputs whose quantity cannot be read: metering status --refused"
-        )
+        text = f"{name}: {balance.unreadable_inputs:,} refused inputs without a readable quantity"
+        out.print(f"{text}: metering status --refused", markup=False, soft_wrap=True)
 
 
 @click.command()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from marketplace_metering.core.hours import EPOCH, UsageHour
@@ -102,19 +101,3 @@ def entry_of(row: Row) -> Entry:
 def meter_of(row: Row) -> Meter:
     """The meter of a row with its book's and its own columns."""
     return Meter(row["product"], row["account"], row["dimension"], row["license_arn"] or None)
-
-
-def exact_json(value: object) -> str:
-    """JSON of any attribute, with the digits of its numbers as they came."""
-    match value:
-        case Decimal() if value.is_finite():
-            return str(value)
-        case Mapping():
-            members = (f"{json.dumps(str(k))}: {exact_json(v)}" for k, v in value.items())
-            return "{" + ", ".join(members) + "}"
-        case list() | tuple():
-            return "[" + ", ".join(map(exact_json, value)) + "]"
-        case None | bool() | int() | float() | str():
-            return json.dumps(value)
-        case _:
-            return json.dumps(str(value))

@@ -13,6 +13,7 @@ from marketplace_metering.adapters.sqlite import codec
 from marketplace_metering.adapters.sqlite.alarms import raise_alarm
 from marketplace_metering.adapters.sqlite.connection import writing
 from marketplace_metering.adapters.sqlite.identities import GroupName, Identities
+from marketplace_metering.core.exact_json import exact_json
 from marketplace_metering.core.hours import NS_PER_HOUR
 from marketplace_metering.core.ledger import Alarm, AlarmKind
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
@@ -280,4 +281,4 @@ class SqliteIntake:
 
 
 def _extras(record: UsageRecord) -> str | None:
-    return codec.exact_json(record.extras) if record.extras else None
+    return exact_json(record.extras) if record.extras else None

@@ -66,6 +66,7 @@ POLICY_SETTINGS: Mapping[str, tuple[str, Callable[[str, object], Any]]] = {
     "safety_margin_seconds": ("safety_margin", _seconds),
     "clock_margin_seconds": ("clock_margin", _seconds),
     "parked_retry_seconds": ("parked_retry", _seconds),
+    "retry_first_seconds": ("retry_first", _seconds),
     "patience_seconds": ("patience", _seconds),
     "requests_per_second": ("requests_per_second", _number),
     "late": ("late", _late),

@@ -84,8 +84,8 @@ def cli(verbose: bool) -> None:
     )
 
 
-def main() -> None:
-    """The entry point of the command line."""
+def register() -> None:
+    """Put every command into the group."""
     from marketplace_metering.cli import correct, demo, meter, record, report, simulate
 
     for command in (
@@ -105,6 +105,11 @@ def main() -> None:
         demo.demo,
     ):
         cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point of the command line."""
     if not __debug__:
         sys.exit("metering does not run under python -O: its assertions guard money")
+    register()
     cli.main(prog_name="metering")

@@ -158,10 +158,12 @@ class SqliteIntake:
     def _free_place(self, record: UsageRecord, group_id: int) -> int | None:
         """Where the usage record goes, or None if an earlier input recorded this very one.
 
-        Several uses of one group in the same instant lie a nanosecond apart.
+        Several uses of one group in the same instant lie a nanosecond apart, towards the middle
+        of the hour so that they stay in it.
         """
         extras = _extras(record)
         created_ns = record.created_ns
+        step = 1 if created_ns % NS_PER_HOUR < NS_PER_HOUR // 2 else -1
         while True:
             row = self._connection.execute(
                 "SELECT micros, extras, event_id, input_id FROM usage_record "
@@ -182,7 +184,7 @@ class SqliteIntake:
             ):
                 self._matched.add(place)
                 return None
-            created_ns += 1
+            created_ns += step
 
     def _group(self, record: UsageRecord) -> int:
         name: GroupName = (
@@ -199,8 +201,8 @@ class SqliteIntake:
         tally = self._tally(group_id, record.micros)
         tally.added_micros += record.micros
         tally.added_count += 1
-        if tally.earliest_ns is None or created_ns < tally.earliest_ns:
-            tally.earliest_ns = created_ns
+        if tally.earliest_ns is None or record.created_ns < tally.earliest_ns:
+            tally.earliest_ns = record.created_ns
         return (
             group_id,
             created_ns,

@@ -40,7 +40,7 @@ class SqliteCorrections:
     def replace(self, view: RecordView, corrected: UsageRecord, now: datetime) -> bool:
         """Take the usage record out of its tally and record the corrected one in its place."""
         old = view.record
-        with writing(self._connection):
+        with self._identities.writing():
             row = self._connection.execute(
                 "SELECT usage_record.group_id, usage_record.tally_id FROM usage_record "
                 "JOIN usage_group ON usage_group.id = usage_record.group_id "

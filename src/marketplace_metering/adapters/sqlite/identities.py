@@ -6,8 +6,11 @@ They are never deleted or changed, so what a process has looked up once stays tr
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from marketplace_metering.adapters.sqlite import codec
+from marketplace_metering.adapters.sqlite.connection import writing
 from marketplace_metering.core.batch import Lane
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import BookKey, Meter
@@ -26,6 +29,16 @@ class Identities:
         self._meters: dict[Meter, int] = {}
         self._groups: dict[GroupName, int] = {}
         self._lanes: dict[Lane, int] = {}
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A write transaction; when it is rolled back, the numbers it gave out are forgotten."""
+        try:
+            with writing(self._connection):
+                yield
+        except BaseException:
+            self.forget()
+            raise
 
     def forget(self) -> None:
         """Drop the cache: a rolled-back transaction may have taken numbers with it."""

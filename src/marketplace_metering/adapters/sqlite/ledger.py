@@ -88,12 +88,8 @@ class SqliteLedger:
 
     def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[bool]:
         """Store each plan whole or not at all."""
-        try:
-            with writing(self._connection):
-                return [self._append(plan, now) for plan in plans]
-        except BaseException:
-            self._identities.forget()
-            raise
+        with self._identities.writing():
+            return [self._append(plan, now) for plan in plans]
 
     def _append(self, plan: Plan, now: datetime) -> bool:
         self._connection.execute("SAVEPOINT plan")

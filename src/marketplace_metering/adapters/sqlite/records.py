@@ -51,26 +51,27 @@ class SqliteIntake:
         self._now = now
         self._input_id: int | None = None
         self._matched: set[tuple[int, int]] = set()  # rows of earlier inputs, met in this one
+        self._matched_now: list[tuple[int, int]] = []  # those of the call that is under way
         self._open: dict[int, _OpenTally] = {}
 
     def add(self, records: Sequence[UsageRecord]) -> Taken:
         """Record all of them durably, or none."""
-        with writing(self._connection):
-            return self.take(records)
+        input_id = self._input_id
+        self._matched_now.clear()
+        try:
+            with self._identities.writing():
+                return self.take(records)
+        except BaseException:
+            self._matched.difference_update(self._matched_now)
+            self._input_id = input_id
+            raise
 
     def take(self, records: Sequence[UsageRecord]) -> Taken:
-        """Record all of them, or none, inside the write transaction of the caller."""
-        matched = set(self._matched)
-        input_id = self._input_id
+        """Record all of them inside the write transaction of the caller."""
         try:
             self._begin_input()
             taken = self._add_fast(records) or self._add_each(records)
             self._store_tallies()
-        except BaseException:
-            self._identities.forget()
-            self._matched = matched
-            self._input_id = input_id
-            raise
         finally:
             self._open.clear()
         return taken
@@ -183,6 +184,7 @@ class SqliteIntake:
                 and place not in self._matched
             ):
                 self._matched.add(place)
+                self._matched_now.append(place)
                 return None
             created_ns += step
 

@@ -221,6 +221,8 @@ NO_TEXT = "it holds half of a character (a lone surrogate)"
 
 def is_text(value: str) -> bool:
     """Whether the string can be written at all; JSON lets half a character through."""
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -308,24 +310,20 @@ def _span(span: timedelta) -> str:
     return f"{span // timedelta(minutes=1)} minutes"
 
 
+QUANTITY_RULE = f"must be a number from 0 to {QUANTITY_MAX} with at most six decimals"
+
+
 def _micros(value: object, problems: list[Problem]) -> int | None:
-    name = "quantity"
-    rule = f"must be a number from 0 to {QUANTITY_MAX} with at most six decimals"
     if value is None:
         return None
+    micros = None
     if isinstance(value, float):
         fix = "pass an int or a Decimal: a float cannot be billed exactly"
-        problems.append(Problem.of(name, value, rule, fix))
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    elif isinstance(value, bool) or not isinstance(value, int | Decimal):
         fix = f"this is {_kind(value)}: write the number without quotes"
-        problems.append(Problem.of(name, value, rule, fix))
-        return None
-    if isinstance(value, Decimal) and not value.is_finite():
-        problems.append(Problem.of(name, value, rule, "record the amount that was really used"))
-        return None
-    micros = micros_of(value)
-    if micros is None:
+    elif isinstance(value, Decimal) and not value.is_finite():
+        fix = "record the amount that was really used"
+    elif (micros := micros_of(value)) is None:
         fix = "round it to six decimals where it is measured"
     elif micros < 0:
         fix = "AWS takes nothing back: correct an over-billing with a refund, not with usage"
@@ -333,7 +331,7 @@ def _micros(value: object, problems: list[Problem]) -> int | None:
         fix = "record it in parts, or in a larger unit of the dimension"
     else:
         return micros
-    problems.append(Problem.of(name, value, rule, fix))
+    problems.append(Problem.of("quantity", value, QUANTITY_RULE, fix))
     return None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from marketplace_metering.cli.main import Failure, json_option, store_options
+from marketplace_metering.cli.options import Failure, json_option, store_options
 
 if TYPE_CHECKING:
     from marketplace_metering.core.ledger import Entry
@@ -39,7 +39,7 @@ def _which(
     license_arn: str | None,
     hour: str | None,
 ) -> EntryFilter:
-    from marketplace_metering.cli.report import parse_hour
+    from marketplace_metering.cli.choose import parse_hour
     from marketplace_metering.reports import EntryFilter
 
     which = EntryFilter(
@@ -110,8 +110,8 @@ def repair(
     Only what AWS has certainly not billed can be corrected.
     """
     from marketplace_metering import corrections
+    from marketplace_metering.cli.choose import find_records
     from marketplace_metering.cli.render import out
-    from marketplace_metering.cli.report import find_records
     from marketplace_metering.cli.session import session
 
     with session(config, store) as here:

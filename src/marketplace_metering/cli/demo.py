@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from marketplace_metering.cli.main import json_option
+from marketplace_metering.cli.options import json_option
 
 SEED_DEFAULT = 7
 

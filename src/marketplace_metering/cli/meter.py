@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from marketplace_metering.cli.main import ATTENTION, OK, UNFINISHED, json_option, store_options
+from marketplace_metering.cli.options import ATTENTION, OK, UNFINISHED, json_option, store_options
 
 if TYPE_CHECKING:
     from marketplace_metering.cli.session import Session

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from marketplace_metering.cli.main import ATTENTION, Failure, json_option, store_options
+from marketplace_metering.cli.options import ATTENTION, Failure, json_option, store_options
 
 if TYPE_CHECKING:
     from marketplace_metering.cli.session import Session

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from marketplace_metering.cli.main import (
+from marketplace_metering.cli.options import (
     ATTENTION,
     FAILED,
     Failure,
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from marketplace_metering.cli.session import Session
     from marketplace_metering.core.balance import Balance
-    from marketplace_metering.core.hours import UsageHour
-    from marketplace_metering.reports import EntryView, RecordView
+    from marketplace_metering.reports import EntryView
 
 PARTS = (
     "recorded",
@@ -179,6 +178,7 @@ def windows(
     **names: str | None,
 ) -> None:
     """List ledger entries: each is one meter during one hour, as promised to AWS."""
+    from marketplace_metering.cli.choose import parse_hour
     from marketplace_metering.cli.render import out, print_json, table, when
     from marketplace_metering.cli.session import session
     from marketplace_metering.core.ledger import State
@@ -228,19 +228,6 @@ def windows(
             out.print(f"the first {limit}; --limit 0 shows all")
 
 
-def parse_hour(text: str) -> UsageHour:
-    """The UTC hour that an option names."""
-    from datetime import UTC, datetime
-
-    from marketplace_metering.core.hours import UsageHour
-
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.UsageError(f"--hour {text}: write it like 2026-11-30T13") from None
-    return UsageHour.of(at if at.tzinfo else at.replace(tzinfo=UTC))
-
-
 @click.command()
 @click.argument("account")
 @click.argument("create_timestamp", required=False)
@@ -266,6 +253,7 @@ def why(
     Name a usage record by ACCOUNT and CREATE_TIMESTAMP (Unix milliseconds), or a window by ACCOUNT
     with --product, --dimension and --hour.
     """
+    from marketplace_metering.cli.choose import find_records, parse_hour
     from marketplace_metering.cli.explain import show_records, show_window
     from marketplace_metering.cli.session import session
     from marketplace_metering.core.identity import Meter
@@ -288,28 +276,6 @@ def why(
                 "name a usage record by CREATE_TIMESTAMP, or a window by --product, --dimension "
                 "and --hour"
             )
-
-
-def find_records(
-    here: Session, account: str, text: str, product: str | None, dimension: str | None
-) -> Sequence[RecordView]:
-    """The usage records of a buyer in a millisecond, or at an exact fraction of one."""
-    from marketplace_metering.core.hours import NS_PER_MS
-    from marketplace_metering.formats import NUMBER
-
-    if not NUMBER.fullmatch(text):
-        raise click.UsageError(f"{text}: give create_timestamp in Unix milliseconds")
-    from decimal import Decimal
-
-    from_ns = int(Decimal(text).scaleb(6))
-    # A whole millisecond stands for everything recorded in it.
-    length_ns = 1 if "." in text else NS_PER_MS
-    views = here.reports.records_at(account, from_ns, from_ns + length_ns)
-    return [
-        view
-        for view in views
-        if product in (None, view.record.product) and dimension in (None, view.record.dimension)
-    ]
 
 
 def _entry_json(view: EntryView) -> dict[str, Any]:

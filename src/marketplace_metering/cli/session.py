@@ -10,7 +10,7 @@ from functools import cached_property
 
 from marketplace_metering.adapters.sqlite import SqliteStore, StoreUnusableError
 from marketplace_metering.adapters.system import SystemClock
-from marketplace_metering.cli.main import Failure, load_settings
+from marketplace_metering.cli.options import Failure, load_settings
 from marketplace_metering.core.policy import InvalidSettingError
 from marketplace_metering.corrections import Corrections
 from marketplace_metering.ports import Ports

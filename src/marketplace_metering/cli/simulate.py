@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from marketplace_metering.cli.main import Failure
+from marketplace_metering.cli.options import Failure
 
 
 @click.command()

@@ -1,10 +1,11 @@
 """The planner: into which window each pending group goes (money rules 2, 3, 4 and 12).
 
 Oldest usage first. A group goes into its own hour if that is closed, free and still in time;
-otherwise it is carried into a later closed hour of the same meter, its own month first, the
-newest hour first because it has the most time left. What finds no place stays pending for the
-next run. One book is planned at a time, so that an hour used by product code is never used by
-licence as well: whichever usage is older takes the hour, the other is carried.
+otherwise it is carried into a later closed hour of the same meter: its own month first, then an
+hour whose own usage keeps its place, then the newest because it has the most time left. What
+finds no place stays pending for the next run. One book is planned at a time, so that an hour used
+by product code is never used by licence as well: whichever usage is older takes the hour, the
+other is carried.
 """
 
 from __future__ import annotations
@@ -89,8 +90,9 @@ class Plan:
 
 def plan(book: Book, groups: Sequence[Group], now: datetime, policy: Policy, scope: Scope) -> Plan:
     """Decide where the pending usage of a book is billed."""
-    planner = _Planner(book, now, policy, scope)
-    for group in sorted(groups, key=lambda g: (g.hour, g.earliest_ns, g.meter.is_licensed, g.tags)):
+    ordered = sorted(groups, key=_age)
+    planner = _Planner(book, ordered, now, policy, scope)
+    for group in ordered:
         planner.place(group)
     return planner.finish()
 
@@ -119,6 +121,17 @@ class _Draft:
             and self.allocation_bytes + _allocation_bytes(group.tags) <= ENTRY_BYTES_MAX
         )
 
+    def fits_beside(self, other: _Draft, group: Group) -> bool:
+        """Whether this, the other draft and a group surely fit into one window."""
+        keys = self.tag_keys.union(other.tag_keys, (key for key, _value in group.tags))
+        added_bytes = other.allocation_bytes + _allocation_bytes(group.tags)
+        return (
+            self.micros + other.micros + group.quantity.micros <= QUANTITY_MICROS_MAX
+            and len(self.micros_by_tags) + len(other.micros_by_tags) < ALLOCATIONS_MAX
+            and len(keys) <= TAGS_MAX
+            and self.allocation_bytes + added_bytes <= ENTRY_BYTES_MAX
+        )
+
     def take(self, group: Group) -> None:
         self.earliest_own_ns = self._earliest_own_ns_with(group)
         self.groups.append(group)
@@ -143,13 +156,22 @@ class _Draft:
         return min(self.earliest_own_ns, group.earliest_ns)
 
 
+def _age(group: Group) -> tuple[object, ...]:
+    """Oldest first, and the same order whatever order a store reads them in."""
+    licence = group.meter.license_arn or ""
+    size = (group.quantity, group.record_count)
+    return (group.hour, group.earliest_ns, licence, group.tags, *size)
+
+
 def _allocation_bytes(tags: Tags) -> int:
     """At least what one allocation takes in the request body (tags are ASCII)."""
     return 64 + sum(32 + len(key) + len(value) for key, value in tags)
 
 
 class _Planner:
-    def __init__(self, book: Book, now: datetime, policy: Policy, scope: Scope) -> None:
+    def __init__(
+        self, book: Book, groups: Sequence[Group], now: datetime, policy: Policy, scope: Scope
+    ) -> None:
         self.book = book
         self.now = now
         self.policy = policy
@@ -160,6 +182,14 @@ class _Planner:
         self.alarms: list[Alarm] = []
         # Which hours are metered by licence (True) and which by product code (False).
         self.identity_by_hour = {w.hour: w.meter.is_licensed for w in book.live}
+        self.claims: dict[Window, _Draft] = {}  # what windows will be asked to hold of their own
+        self.identities_claimed: dict[UsageHour, set[bool]] = {}
+        for group in groups:
+            own = Window(group.meter, group.hour)
+            if own not in book.live:
+                self.claims.setdefault(own, _Draft(own)).take(group)
+                identities = self.identities_claimed.setdefault(group.hour, set())
+                identities.add(group.meter.is_licensed)
 
     def place(self, group: Group) -> None:
         if not self.is_closed(group.hour):
@@ -180,25 +210,37 @@ class _Planner:
                 self.reject(group)
 
     def carry(self, group: Group) -> None:
-        for hour in self.later_hours(group.hour):
-            window = Window(group.meter, hour)
-            if self.is_open_for(window, group):
-                self.take(window, group)
-                if hour.month != group.hour.month:
-                    self.report_other_month(group, hour)
-                return
-        self.waiting.append((group, Waits.NO_WINDOW))
+        windows = [Window(group.meter, hour) for hour in self.later_hours(group.hour)]
+        takers = [window for window in windows if self.is_open_for(window, group)]
+        if not takers:
+            self.waiting.append((group, Waits.NO_WINDOW))
+            return
+        month = group.hour.month
+        best = min(takers, key=lambda w: (w.hour.month != month, self.displaces(w, group)))
+        self.take(best, group)
+        if best.hour.month != month:
+            self.report_other_month(group, best.hour)
+
+    def displaces(self, window: Window, group: Group) -> bool:
+        """Whether usage of the window's own hour would lose its place to the carried group.
+
+        Only earlier hours have been planned when this is asked: no claim is in a draft yet.
+        """
+        if self.identities_claimed.get(window.hour, set()) - {group.meter.is_licensed}:
+            return True
+        claim = self.claims.get(window)
+        draft = self.drafts.get(window, _Draft(window))
+        return claim is not None and not claim.fits_beside(draft, group)
 
     def later_hours(self, used_in: UsageHour) -> list[UsageHour]:
-        """Closed hours after the usage that AWS may still accept: own month first, newest first."""
+        """Closed hours after the usage that AWS may still accept, the newest first."""
         newest = UsageHour.of(self.now)
         oldest = UsageHour.of(self.now - self.policy.window_length)
-        hours = [
+        return [
             UsageHour(number)
             for number in range(newest.number, max(oldest.number, used_in.number + 1) - 1, -1)
             if self.is_closed(UsageHour(number))
         ]
-        return sorted(hours, key=lambda hour: hour.month != used_in.month)
 
     def is_closed(self, hour: UsageHour) -> bool:
         if self.scope is Scope.EVERYTHING:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from marketplace_metering.core.limits import (
     MICROS_PER_UNIT,
     QUANTITY_INTEGER_MAX,
     QUANTITY_MICROS_MAX,
 )
+
+# Not the context of the thread: an application may have set it to round.
+_EXACT = Context(prec=100, traps=[])
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,6 +65,8 @@ def micros_of(number: int | Decimal) -> int | None:
     """The millionths of a finite number, or None if it has more than six decimals."""
     if isinstance(number, int):
         return number * MICROS_PER_UNIT
+    if not number:
+        return 0
     _sign, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int), f"{number} is not finite"
     if exponent + 6 >= 0:
@@ -69,10 +74,10 @@ def micros_of(number: int | Decimal) -> int | None:
         # and 1E+999999 must not become a million-digit integer on the way.
         if len(digits) + exponent > 40:
             return -(10**40) if number.is_signed() else 10**40
-        return int(number.scaleb(6))
+        return int(number.scaleb(6, _EXACT))
     if any(digits[exponent + 6 :]):
         return None
-    return int(number.scaleb(6))
+    return int(number.scaleb(6, _EXACT))
 
 
 def parse_quantity(text: str) -> Quantity:

@@ -234,7 +234,7 @@ def _kind(value: object) -> str:
     match value:
         case bool():
             return "a boolean"
-        case int() | float() | Decimal():
+        case int() | Decimal():
             return "a number"
         case str():
             return "a string"

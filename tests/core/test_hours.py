@@ -21,7 +21,7 @@ from marketplace_metering.core.hours import (
 from tests.support.build import hour
 from tests.support.clock import utc
 
-INSTANTS = st.datetimes(datetime(2016, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+INSTANTS = st.datetimes(datetime(2016, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the bounds are naive
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_other_time_zones_are_converted() -> None:
 
 def test_a_naive_datetime_is_our_bug() -> None:
     with pytest.raises(AssertionError, match="a naive datetime has no place near money"):
-        epoch_ns(datetime(2026, 11, 30))
+        epoch_ns(datetime(2026, 11, 30))  # noqa: DTZ001 - on purpose
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_whole_amounts_go_as_integers_up_to_the_largest_that_aws_takes() -> None
 
 def test_units_are_of_whole_amounts_only() -> None:
     assert Quantity(17_000_000).units == 17
-    with pytest.raises(AssertionError, match="1.5 is not whole"):
+    with pytest.raises(AssertionError, match=r"1\.5 is not whole"):
         _ = Quantity(1_500_000).units
 
 
@@ -117,5 +117,5 @@ def test_a_quantity_is_never_negative() -> None:
 
 
 def test_reading_back_more_than_six_decimals_is_our_bug() -> None:
-    with pytest.raises(AssertionError, match="0.0000001 has more than six decimals"):
+    with pytest.raises(AssertionError, match=r"0\.0000001 has more than six decimals"):
         parse_quantity("0.0000001")

@@ -144,8 +144,8 @@ def tag_rule(what: str, longest: int) -> str:
         ),
         (
             {"license_arn": LICENSE},
-            f"license_arn '{LICENSE:.76}... refused: it looks like a misspelt 'licenseArn', without "
-            "which usage is metered by productCode; rename the attribute to 'licenseArn'",
+            f"license_arn '{LICENSE:.76}... refused: it looks like a misspelt 'licenseArn', "
+            "without which usage is metered by productCode; rename the attribute to 'licenseArn'",
         ),
         (
             {"LicenceARN": 7},
@@ -352,7 +352,7 @@ def tag_rule(what: str, longest: int) -> str:
             'write "tags": {"key": "value"}; metadata of your own goes under another name',
         ),
         (
-            {"tags": {key: "x" for key in "abcdef"}},
+            {"tags": dict.fromkeys("abcdef", "x")},
             "tags {'a': 'x', 'b': 'x', 'c': 'x', 'd': 'x', 'e': 'x', 'f': 'x'} refused: a usage "
             "record has at most 5 tags, this has 6; leave some out",
         ),

@@ -177,3 +177,11 @@ def test_no_colour_is_drawn_where_none_is_wanted(monkeypatch):
     with watching(console, is_quiet=False) as on_hour:
         on_hour(Progress(DAY_BEGINS, 1, 2, 3, 4, 5))
     assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|38)[;m]", out.getvalue())
+
+
+def test_the_document_shows_the_tables_as_they_are(shown):
+    """The three tables that depend on the usage file alone; faults differ by seed."""
+    page = (Path(__file__).parents[2] / "docs/demo.md").read_text()
+    text = "\n".join(line.rstrip() for line in shown.text.splitlines())
+    tables = text[text.index("Recorded and billed") : text.index("On the way")]
+    assert tables in page, "docs/demo.md: paste the output of metering demo again"

@@ -7,6 +7,7 @@ after a first try that timed out would report "certainly not processed" of usage
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -26,6 +27,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from marketplace_metering.core.batch import Batch
+from marketplace_metering.core.hours import EPOCH
 from marketplace_metering.core.ledger import EntryKey
 from marketplace_metering.core.outcome import Answered, Fault, Lost, RequestRefused, read_error
 from marketplace_metering.core.wire import read_response, request
@@ -51,14 +53,23 @@ class OldModelError(Exception):
     """The installed botocore does not know the members that metering needs."""
 
 
+class RetryingClientError(Exception):
+    """The client retries by itself, which would hide what became of an attempt."""
+
+
 class MarketplaceApi:
-    """See `ports.Marketplace`; raises OldModelError if botocore is too old."""
+    """See `ports.Marketplace`.
+
+    Raises OldModelError if botocore is too old, RetryingClientError if the client retries.
+    """
 
     def __init__(self, client: Any, clock: Clock, requests_per_second: float) -> None:  # noqa: ANN401 - boto3 makes its clients at run time
         self._client = client
         self._clock = clock
-        self._interval_s = 1.0 / requests_per_second
-        self._next_turn_s = 0.0
+        self._interval = timedelta(seconds=1 / requests_per_second)
+        self._next_turn = EPOCH
+        if (client.meta.config.retries or {}).get("total_max_attempts") != 1:
+            raise RetryingClientError("one attempt must be one request: total_max_attempts = 1")
         members = client.meta.service_model.shape_for("UsageRecord").members
         missing = {"QuantityAsDecimal", "LicenseArn", "CustomerAWSAccountId"} - set(members)
         if missing:
@@ -69,12 +80,10 @@ class MarketplaceApi:
 
     def take_turn(self) -> None:
         """Space requests evenly, so that no second ever sees more than the setting."""
-        now_s = self._clock.now().timestamp()
-        wait_s = self._next_turn_s - now_s
-        if 0 < wait_s <= self._interval_s:  # a longer one means that the clock was set back
-            self._clock.sleep(wait_s)
-            now_s = self._clock.now().timestamp()
-        self._next_turn_s = now_s + self._interval_s
+        wait = self._next_turn - self._clock.now()
+        if timedelta(0) < wait <= self._interval:  # a longer one: the clock was set back
+            self._clock.sleep(wait.total_seconds())
+        self._next_turn = self._clock.now() + self._interval
 
     def submit(self, batch: Batch) -> Answered[EntryKey] | RequestRefused | Lost:
         """One `BatchMeterUsage` request."""

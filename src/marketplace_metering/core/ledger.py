@@ -4,8 +4,8 @@
       │                   │
       ├───────────────────┤
       ▼                   ▼
-    billed    AWS said Success                      final; a late Success also turns presumed
-    presumed  duplicate of an own, unrefused try    or unresolved into billed: it is a fact
+    billed    AWS said Success                      final; a late Success also turns presumed,
+    presumed  duplicate of an own, unrefused try    unresolved and written off into billed: a fact
     released  deadline passed, every try certainly refused: the members are free again
     unresolved   deadline passed with a lost answer, or a duplicate of what we never sent
     written off  given up by a person, by name
@@ -74,7 +74,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.UNRESOLVED: frozenset({State.BILLED, State.RELEASED, State.WRITTEN_OFF}),
     State.BILLED: frozenset(),
     State.RELEASED: frozenset(),
-    State.WRITTEN_OFF: frozenset(),
+    State.WRITTEN_OFF: frozenset({State.BILLED}),
 }
 
 
@@ -210,6 +210,12 @@ def is_sendable(entry: Entry, now: datetime, policy: Policy) -> bool:
     return entry.retry_at <= now < entry.deadline - policy.safety_margin
 
 
+GIVEN_BACK = (
+    "AWS billed it although a person had found that it did not, and its usage was given back: that "
+    "usage may be billed twice. Compare with CloudTrail (BatchMeterUsage) and refund what is double"
+)
+
+
 def answer(
     entry: Entry, number: int, outcome: Outcome, now: datetime, policy: Policy
 ) -> Change | None:
@@ -217,8 +223,10 @@ def answer(
     attempt = Attempt(number, now, type(outcome).__name__, outcome.words)
     match outcome:
         case Accepted(record_id):
-            if entry.state in (State.BILLED, State.RELEASED, State.WRITTEN_OFF):
+            if entry.state is State.BILLED:
                 return Change(entry, attempt)
+            if entry.state is State.RELEASED:
+                return Change(entry, attempt, _alarm(AlarmKind.UNRESOLVED, entry, GIVEN_BACK, now))
             billed = _move(entry, State.BILLED, reason=None, metering_record_id=record_id)
             return Change(billed, attempt)
         case Duplicate():
@@ -311,6 +319,8 @@ def _move(
 
 
 def _one_more_refused(entry: Entry) -> Entry:
+    if entry.state is State.RELEASED:  # a person's finding has answered this attempt already
+        return entry
     return replace(entry, refused=entry.refused + 1)
 
 

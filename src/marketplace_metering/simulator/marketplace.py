@@ -187,7 +187,7 @@ class MarketplaceSimulator:
         except Refusal as refusal:
             answer, outcome = refusal.answer(), refusal.code
             # After a 500 the sender cannot know whether anything was processed.
-            refused = answer.status < 500 and not trouble.unheard
+            refused = answer.status < 500 and trouble.loss is None
             for each in placed:
                 self.audit.add_sent(each.window, each.content, refused=refused, outcome=outcome)
         self.audit.add_request(

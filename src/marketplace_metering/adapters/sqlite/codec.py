@@ -73,10 +73,13 @@ def allocations_of(text: str | None) -> tuple[Allocation, ...]:
     )
 
 
-ENTRY = """
+_ENTRY = """
 SELECT entry.*, book.product, book.account, book.dimension, meter.license_arn, meter.book_id
-FROM entry JOIN meter ON meter.id = entry.meter_id JOIN book ON book.id = meter.book_id
+FROM entry{index} JOIN meter ON meter.id = entry.meter_id JOIN book ON book.id = meter.book_id
 """
+ENTRY = _ENTRY.format(index="")
+IS_UNSETTLED = "state IN ('sealed', 'parked')"
+UNSETTLED_ENTRY = _ENTRY.format(index=" INDEXED BY entry_unsettled")
 
 
 def entry_of(row: Row) -> Entry:

@@ -42,7 +42,7 @@ class SqliteCorrections:
         old = view.record
         with self._identities.writing():
             row = self._connection.execute(
-                "SELECT usage_record.group_id, usage_record.tally_id FROM usage_record "
+                "SELECT usage_record.* FROM usage_record "
                 "JOIN usage_group ON usage_group.id = usage_record.group_id "
                 "JOIN tally ON tally.id = usage_record.tally_id "
                 "WHERE usage_group.meter_id = ? AND usage_group.hour = ? "
@@ -58,7 +58,7 @@ class SqliteCorrections:
             ).fetchone()
             if row is None:
                 return False
-            group_id, tally_id = row
+            group_id, tally_id = row["group_id"], row["tally_id"]
             self._connection.execute(
                 "DELETE FROM usage_record WHERE group_id = ? AND created_ns = ?",
                 (group_id, old.created_ns),
@@ -80,4 +80,12 @@ class SqliteCorrections:
             )
             source = f"a correction of {view.source}"
             SqliteIntake(self._connection, self._identities, source, now).take([corrected])
+            if corrected != old:
+                # Or an application that repeats its input would record the old one once more.
+                self._connection.execute(
+                    "INSERT INTO corrected (group_id, created_ns, micros, input_id, event_id, "
+                    "extras) VALUES (:group_id, :created_ns, :micros, :input_id, :event_id, "
+                    ":extras)",
+                    dict(row),
+                )
         return True

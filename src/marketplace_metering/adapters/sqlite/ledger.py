@@ -164,21 +164,27 @@ class SqliteLedger:
     ) -> Sequence[Entry]:
         """The lane with the earliest deadline; parked entries only when nothing else is due."""
         times = (codec.epoch_ms(now), codec.epoch_s(now + policy.safety_margin))
+        lanes = self._lanes(now, without_products)
         for state, limit in (("sealed", BATCH_RECORDS_MAX), ("parked", 1)):
+            # SQLite uses a partial index only where the index's own condition stands in the query.
+            sendable = (
+                f"{codec.IS_UNSETTLED} AND state = '{state}' "
+                "AND retry_at_ms <= ? AND deadline_s > ?"
+            )
             earliest: tuple[int, int] | None = None
-            for lane_id in self._lanes(now, without_products):
+            for lane_id in lanes:
                 row = self._connection.execute(
-                    "SELECT deadline_s FROM entry WHERE lane_id = ? AND state = ? "
-                    "AND retry_at_ms <= ? AND deadline_s > ? ORDER BY deadline_s LIMIT 1",
-                    (lane_id, state, *times),
+                    "SELECT deadline_s FROM entry INDEXED BY entry_unsettled "
+                    f"WHERE lane_id = ? AND {sendable} ORDER BY deadline_s LIMIT 1",
+                    (lane_id, *times),
                 ).fetchone()
                 if row is not None and (earliest is None or (row[0], lane_id) < earliest):
                     earliest = (row[0], lane_id)
             if earliest is not None:
                 rows = self._connection.execute(
-                    f"{codec.ENTRY} WHERE lane_id = ? AND state = ? "
-                    "AND retry_at_ms <= ? AND deadline_s > ? ORDER BY deadline_s LIMIT ?",
-                    (earliest[1], state, *times, limit),
+                    f"{codec.UNSETTLED_ENTRY} WHERE lane_id = ? AND {sendable} "
+                    "ORDER BY deadline_s LIMIT ?",
+                    (earliest[1], *times, limit),
                 )
                 return [codec.entry_of(row) for row in rows]
         return []
@@ -196,8 +202,8 @@ class SqliteLedger:
         earliest: list[int] = []
         for lane_id in self._lanes(now, without_products):
             row = self._connection.execute(
-                "SELECT min(retry_at_ms) FROM entry WHERE lane_id = ? "
-                "AND state IN ('sealed', 'parked') AND retry_at_ms > ?",
+                "SELECT min(retry_at_ms) FROM entry INDEXED BY entry_unsettled WHERE lane_id = ? "
+                f"AND {codec.IS_UNSETTLED} AND retry_at_ms > ?",
                 (lane_id, codec.epoch_ms(now)),
             ).fetchone()
             if row[0] is not None:
@@ -207,7 +213,7 @@ class SqliteLedger:
     def expired(self, now: datetime) -> Sequence[EntryKey]:
         """Unsettled entries whose deadline has passed."""
         rows = self._connection.execute(
-            f"{codec.ENTRY} WHERE state IN ('sealed', 'parked') AND deadline_s <= ? "
+            f"{codec.UNSETTLED_ENTRY} WHERE {codec.IS_UNSETTLED} AND deadline_s <= ? "
             "ORDER BY deadline_s",
             (codec.epoch_s(now),),
         )

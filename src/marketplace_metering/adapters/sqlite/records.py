@@ -26,6 +26,16 @@ INSERT OR IGNORE INTO usage_record
   (group_id, created_ns, micros, tally_id, input_id, event_id, extras)
 VALUES (?, ?, ?, ?, ?, ?, ?)
 """
+AT_PLACE = """
+SELECT micros, extras, event_id, input_id, 0 AS number FROM usage_record
+WHERE group_id = :group_id AND created_ns = :created_ns
+"""
+CORRECTED_AT_PLACE = """
+UNION ALL SELECT micros, extras, event_id, input_id, rowid FROM corrected
+WHERE group_id = :group_id AND created_ns = :created_ns
+"""
+
+Met = tuple[int, int, int]  # group, place, and which one of those that a correction took from there
 
 
 @dataclass(slots=True)
@@ -50,8 +60,10 @@ class SqliteIntake:
         self._source = source
         self._now = now
         self._input_id: int | None = None
-        self._matched: set[tuple[int, int]] = set()  # rows of earlier inputs, met in this one
-        self._matched_now: list[tuple[int, int]] = []  # those of the call that is under way
+        self._matched: set[Met] = set()  # usage of earlier inputs, met in this one
+        self._matched_now: list[Met] = []  # what the call that is under way met
+        self._searched_to: dict[tuple[int, int, int, str | None], int] = {}
+        self._corrected_groups: set[int] = set()
         self._open: dict[int, _OpenTally] = {}
 
     def add(self, records: Sequence[UsageRecord]) -> Taken:
@@ -63,6 +75,7 @@ class SqliteIntake:
                 return self.take(records)
         except BaseException:
             self._matched.difference_update(self._matched_now)
+            self._searched_to.clear()
             self._input_id = input_id
             raise
 
@@ -70,6 +83,8 @@ class SqliteIntake:
         """Record all of them inside the write transaction of the caller."""
         try:
             self._begin_input()
+            corrected = self._connection.execute("SELECT DISTINCT group_id FROM corrected")
+            self._corrected_groups = {row[0] for row in corrected}
             taken = self._add_fast(records) or self._add_each(records)
             self._store_tallies()
         finally:
@@ -89,11 +104,12 @@ class SqliteIntake:
             return None
         self._connection.execute("SAVEPOINT fast")
         rows = [self._row(record, self._group(record), record.created_ns) for record in records]
-        before = self._connection.total_changes
-        self._connection.executemany(INSERT, rows)
-        if self._connection.total_changes - before == len(rows):
-            self._connection.execute("RELEASE fast")
-            return Taken(len(rows), Quantity(sum(record.micros for record in records)))
+        if self._corrected_groups.isdisjoint(row[0] for row in rows):
+            before = self._connection.total_changes
+            self._connection.executemany(INSERT, rows)
+            if self._connection.total_changes - before == len(rows):
+                self._connection.execute("RELEASE fast")
+                return Taken(len(rows), Quantity(sum(record.micros for record in records)))
         self._connection.execute("ROLLBACK TO fast")
         self._connection.execute("RELEASE fast")
         self._identities.forget()
@@ -107,6 +123,9 @@ class SqliteIntake:
             group_id = self._group(record)
             if record.event_id is not None:
                 known = self._event(record)
+                if self._is_corrected_event(record, group_id):
+                    already_there += 1
+                    continue
                 if known is not None:
                     problem = self._clash(record, group_id, known)
                     if problem is None:
@@ -136,6 +155,16 @@ class SqliteIntake:
         ).fetchone()
         return None if row is None else (row[0], row[1])
 
+    def _is_corrected_event(self, record: UsageRecord, group_id: int) -> bool:
+        """Whether a correction took this very event away: it has something in its place."""
+        if group_id not in self._corrected_groups:
+            return False
+        row = self._connection.execute(
+            "SELECT 1 FROM corrected WHERE group_id = ? AND event_id = ? AND micros = ?",
+            (group_id, record.event_id, record.micros),
+        ).fetchone()
+        return row is not None
+
     def _clash(self, record: UsageRecord, group_id: int, known: tuple[int, int]) -> Problem | None:
         """What is wrong if the same event id came before with other content (not: with another
         time within its hour, which changes nothing that is billed)."""
@@ -162,30 +191,32 @@ class SqliteIntake:
         Several uses of one group in the same instant lie a nanosecond apart, towards the middle
         of the hour so that they stay in it.
         """
-        extras = _extras(record)
-        created_ns = record.created_ns
-        step = 1 if created_ns % NS_PER_HOUR < NS_PER_HOUR // 2 else -1
+        content = (group_id, record.created_ns, record.micros, _extras(record))
+        # The places before are taken, and none of them is another input's equal to match.
+        created_ns = self._searched_to.get(content, record.created_ns)
+        step = 1 if record.created_ns % NS_PER_HOUR < NS_PER_HOUR // 2 else -1
+        query = AT_PLACE + (CORRECTED_AT_PLACE if group_id in self._corrected_groups else "")
         while True:
-            row = self._connection.execute(
-                "SELECT micros, extras, event_id, input_id FROM usage_record "
-                "WHERE group_id = ? AND created_ns = ?",
-                (group_id, created_ns),
-            ).fetchone()
-            if row is None:
+            place = {"group_id": group_id, "created_ns": created_ns}
+            there = self._connection.execute(query, place).fetchall()
+            if not there:
+                if created_ns != record.created_ns:
+                    self._searched_to[content] = created_ns
                 return created_ns
-            micros, other_extras, other_event_id, input_id = row
-            is_same = (micros, other_extras) == (record.micros, extras)
-            place = (group_id, created_ns)
-            if (
-                is_same
-                and other_event_id is None
-                and record.event_id is None
-                and input_id != self._input_id
-                and place not in self._matched
-            ):
-                self._matched.add(place)
-                self._matched_now.append(place)
-                return None
+            for micros, extras, event_id, input_id, number in there:
+                met = (group_id, created_ns, number)
+                if (
+                    (micros, extras) == content[2:]
+                    and event_id is None
+                    and record.event_id is None
+                    and input_id != self._input_id
+                    and met not in self._matched
+                ):
+                    self._matched.add(met)
+                    self._matched_now.append(met)
+                    if created_ns != record.created_ns:
+                        self._searched_to[content] = created_ns
+                    return None
             created_ns += step
 
     def _group(self, record: UsageRecord) -> int:

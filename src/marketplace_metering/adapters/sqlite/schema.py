@@ -114,6 +114,16 @@ CREATE TABLE event (
   PRIMARY KEY (account, event_id)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE corrected (  -- what a correction took away: when its input comes again, it is known
+  group_id INTEGER NOT NULL REFERENCES usage_group,
+  created_ns INTEGER NOT NULL,
+  micros INTEGER NOT NULL,
+  input_id INTEGER NOT NULL REFERENCES input,
+  event_id TEXT,
+  extras TEXT
+) STRICT;
+CREATE INDEX corrected_place ON corrected (group_id, created_ns);
+
 CREATE TABLE refused_input (
   id INTEGER PRIMARY KEY,
   digest BLOB NOT NULL UNIQUE,

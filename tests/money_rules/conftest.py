@@ -1,0 +1,16 @@
+"""The world in which each money rule is put to the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.world import World, new_world
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """An ordinary day, half past twelve."""
+    with new_world("12:30") as opened:
+        yield opened

@@ -1,0 +1,48 @@
+"""Rule 12: an hour of a buyer's dimension is never sent by product code and by licence."""
+
+from __future__ import annotations
+
+from marketplace_metering.core.wire import request
+from tests.support.build import METER, licensed, usage
+from tests.support.world import World
+
+
+def test_usage_under_both_identities_is_billed_once_in_two_hours(world: World) -> None:
+    """The older usage takes the hour, the other is carried to the next one."""
+    world.record(usage("10:10", 5), usage("10:20", 7, meter=licensed()))
+    world.run()
+    assert str(world.billed()) == "12"
+    hours = [(entry.window.meter.is_licensed, entry.window.hour) for entry in world.entries()]
+    assert len({hour for _licensed, hour in hours}) == 2
+    assert not world.simulator.audit.billed_twice
+    world.assert_law()
+
+
+def test_a_sealed_hour_keeps_its_identity(world: World) -> None:
+    world.record(usage("11:10", 5))
+    world.run()
+    world.record(usage("11:20", 7, meter=licensed()))
+    world.run()
+    assert str(world.billed()) == "5"
+    world.at("13:10")
+    world.run()
+    assert str(world.billed()) == "12"
+    assert not world.simulator.audit.billed_twice
+
+
+def test_two_licences_of_one_buyer_may_share_an_hour(world: World) -> None:
+    other = licensed(arn="arn:aws:license-manager::444455556666:license:l-second")
+    world.record(usage("11:10", 5, meter=licensed()), usage("11:10", 7, meter=other))
+    world.run()
+    assert str(world.billed()) == "12"
+    assert {entry.window.hour for entry in world.entries()} == {world.entries()[0].window.hour}
+
+
+def test_a_request_names_the_product_or_the_licence(world: World) -> None:
+    world.record(usage("10:10"), usage("11:10", meter=licensed()))
+    world.run()
+    for batch in world.sent.batches:
+        body = request(batch.entries)
+        (record,) = body["UsageRecords"]
+        assert ("ProductCode" in body) != ("LicenseArn" in record)
+        assert record["CustomerAWSAccountId"] == METER.account

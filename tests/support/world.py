@@ -1,0 +1,124 @@
+"""A whole world in one process: real store, real boto3 client, simulated AWS, settable time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from marketplace_metering.adapters.marketplace_api import MarketplaceApi, connect
+from marketplace_metering.adapters.sqlite import SqliteStore
+from marketplace_metering.adapters.sqlite.reports import SqliteReports
+from marketplace_metering.core.balance import Balance
+from marketplace_metering.core.batch import Batch
+from marketplace_metering.core.ledger import Alarm, Entry, EntryKey
+from marketplace_metering.core.outcome import Answered, Lost, RequestRefused
+from marketplace_metering.core.policy import Policy, Scope
+from marketplace_metering.core.quantity import Quantity, total
+from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.notify import deliver_alarms
+from marketplace_metering.ports import Ports, Taken
+from marketplace_metering.reports import EntryFilter
+from marketplace_metering.seal import SealReport, seal
+from marketplace_metering.simulator import FaultySimulator, MarketplaceSimulator, Readings
+from marketplace_metering.simulator.in_process import attach
+from marketplace_metering.submit import SubmitReport, submit
+from tests.support.clock import Clock, utc
+
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Collector:
+    """A notifier that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.alarms: list[Alarm] = []
+
+    def notify(self, alarms: Sequence[Alarm]) -> None:
+        self.alarms.extend(alarms)
+
+
+class Recorded:
+    """The real client, which also remembers each batch that left."""
+
+    def __init__(self, api: MarketplaceApi) -> None:
+        self.api = api
+        self.batches: list[Batch] = []
+
+    def take_turn(self) -> None:
+        self.api.take_turn()
+
+    def submit(self, batch: Batch) -> Answered[EntryKey] | RequestRefused | Lost:
+        self.batches.append(batch)
+        return self.api.submit(batch)
+
+
+class World:
+    """One seller, one store, one AWS."""
+
+    def __init__(self, store: SqliteStore, at: str, policy: Policy, readings: Readings) -> None:
+        self.clock = Clock(utc(at))
+        self.policy = policy
+        self.simulator = MarketplaceSimulator(readings=readings)
+        self.aws = FaultySimulator(self.simulator)
+        client = connect()
+        attach(client, self.aws, self.clock.now)
+        self.sent = Recorded(MarketplaceApi(client, self.clock, policy.requests_per_second))
+        self.told = Collector()
+        self.store = store
+        self.ports = Ports(store, self.sent, self.clock, self.told)
+
+    def record(self, *usage: UsageRecord) -> Taken:
+        return self.store.intake("app", self.clock.now()).add(usage)
+
+    def seal(self, scope: Scope = Scope.CLOSED_HOURS) -> SealReport:
+        return seal(self.ports, self.policy, scope)
+
+    def submit(self) -> SubmitReport:
+        report = submit(self.ports, self.policy)
+        deliver_alarms(self.ports)
+        return report
+
+    def run(self, scope: Scope = Scope.CLOSED_HOURS) -> SubmitReport:
+        self.seal(scope)
+        return self.submit()
+
+    def at(self, text: str) -> None:
+        """Move on to an instant."""
+        assert utc(text) >= self.clock.at, "time does not run backwards"
+        self.clock.at = utc(text)
+
+    def entries(self) -> list[Entry]:
+        found = SqliteReports(self.store.connection).entries(EntryFilter())
+        return [view.entry for view in found]
+
+    def entry(self) -> Entry:
+        (only,) = self.entries()
+        return only
+
+    def balances(self) -> Sequence[Balance]:
+        return SqliteReports(self.store.connection).balances()
+
+    def billed(self) -> Quantity:
+        """What AWS counts."""
+        return total(Quantity(each.content.quantity) for each in self.simulator.accepted)
+
+    def assert_law(self) -> None:
+        """Our books balance, and AWS bills exactly what they say."""
+        for balance in self.balances():
+            assert balance.is_balanced, balance
+        audit = self.simulator.audit
+        assert not [each for each in audit.windows_with_two_contents() if each.unsafe]
+        assert not audit.billed_twice
+
+
+@contextmanager
+def new_world(
+    at: str = "12:30", policy: Policy | None = None, readings: Readings | None = None
+) -> Iterator[World]:
+    """A world that begins at an instant."""
+    store = SqliteStore(":memory:")
+    try:
+        yield World(store, at, policy or Policy(), readings or Readings())
+    finally:
+        store.close()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -130,9 +131,12 @@ def test_serve_stops_cleanly_on_sigterm(metering: Metering, tmp_path: Path) -> N
     command = [sys.executable, "-m", "marketplace_metering", "serve"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ) as daemon:
         assert daemon.stderr is not None
+        watchdog = threading.Timer(60, daemon.kill)
+        watchdog.start()
         assert any("'billed'" in line for line in iter(daemon.stderr.readline, ""))
         daemon.send_signal(signal.SIGTERM)
         _out, last_words = daemon.communicate(timeout=30)
+        watchdog.cancel()
     assert daemon.returncode == 0
     assert "stopped; nothing is lost" in last_words
 

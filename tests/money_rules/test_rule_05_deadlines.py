@@ -27,6 +27,23 @@ def test_it_is_sent_a_second_before_the_margin(world: World) -> None:
     assert str(world.billed()) == "5"
 
 
+def test_the_deadline_is_checked_again_right_before_each_attempt(world: World) -> None:
+    """What was due may be so no longer when its turn comes."""
+    world.record(usage("11:10", 5))
+    world.seal()
+    world.at("2026-11-21 11:04:59")
+    turn = world.sent.take_turn
+
+    def wait_too_long() -> None:
+        turn()
+        world.clock.advance(seconds=1)
+
+    world.sent.take_turn = wait_too_long  # type: ignore[method-assign]
+    world.submit()
+    assert world.sent.batches == []
+    assert world.entry().begun == 0
+
+
 def test_november_ends_on_the_first_of_december_at_six() -> None:
     with new_world("2026-11-30 20:10") as world:
         world.record(usage("2026-11-30 19:10", 5))

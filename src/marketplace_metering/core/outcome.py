@@ -118,6 +118,8 @@ FAULT_BY_CODE: Mapping[str, Fault] = {
     "InvalidProductCodeException": Fault.PRODUCT,
     "DisabledApiException": Fault.ACCOUNT,
 }
+# Somebody gave up waiting: for us, or for what stands behind it.
+TIMED_OUT = frozenset({"RequestTimeout", "RequestTimeoutException"})
 
 
 def read_error(code: str, http_status: int, words: str) -> RequestRefused | Lost:
@@ -125,7 +127,7 @@ def read_error(code: str, http_status: int, words: str) -> RequestRefused | Lost
     fault = FAULT_BY_CODE.get(code)
     if fault is not None:
         return RequestRefused(fault, code, words)
-    if not 400 <= http_status < 500:
+    if not 400 <= http_status < 500 or http_status == 408 or code in TIMED_OUT:
         # InternalServiceErrorException and its kin do not say how far AWS had come.
         return Lost(f"{code or http_status}: {words}")
     if http_status == 429:

@@ -37,7 +37,10 @@ def epoch_s(at: datetime) -> int:
 def usage_record(entry: Entry) -> Wire:
     """The wire record of an entry."""
     meter = entry.window.meter
-    as_integer = entry.quantity.goes_as_integer
+    # [model 1.44.5] the kind of an allocation must be the kind of its record
+    as_integer = entry.quantity.goes_as_integer and all(
+        allocation.quantity.is_whole for allocation in entry.allocations
+    )
     record: Wire = {
         "Timestamp": epoch_s(entry.stamp),
         "CustomerAWSAccountId": meter.account,
@@ -58,7 +61,6 @@ def usage_record(entry: Entry) -> Wire:
 
 def _allocation(entry: Entry, index: int, as_integer: bool) -> Wire:
     tags, quantity = entry.allocations[index]
-    # [model 1.44.5] the kind of an allocation must be the kind of its record
     allocation: Wire = (
         {"AllocatedUsageQuantity": quantity.units}
         if as_integer
@@ -89,24 +91,36 @@ _Match = tuple[str | None, str | None, str | None, int | None]
 def read_response(entries: Sequence[Entry], response: Mapping[str, Any]) -> Answered[EntryKey]:
     """An outcome for every entry of the request (aws-facts 1.4)."""
     said: dict[_Match, list[Outcome]] = {}
-    for result in response.get("Results") or ():
-        said.setdefault(_match_of(result.get("UsageRecord") or {}), []).append(_outcome(result))
-    for record in response.get("UnprocessedRecords") or ():
+    for result in _listed(response, "Results"):
+        said.setdefault(_match_of(result.get("UsageRecord")), []).append(_outcome(result))
+    for record in _listed(response, "UnprocessedRecords"):
         deferred = Deferred("AWS listed it in UnprocessedRecords")
         said.setdefault(_match_of(record), []).append(deferred)
     return Answered({entry.key: _of(said.get(_match_of(usage_record(entry)))) for entry in entries})
 
 
-def _match_of(record: Mapping[str, Any]) -> _Match:
+def _listed(response: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The structures in a list of the answer; botocore lets anything else through as it came."""
+    found = response.get(name)
+    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
+
+
+def _match_of(record: object) -> _Match:
+    if not isinstance(record, Mapping):
+        return (None, None, None, None)
     stamp = record.get("Timestamp")
     if isinstance(stamp, datetime):  # botocore parses it into the zone of this machine
         stamp = int(stamp.astimezone(UTC).timestamp())
     return (
-        record.get("CustomerAWSAccountId"),
-        record.get("LicenseArn"),
-        record.get("Dimension"),
-        stamp,
+        _text(record.get("CustomerAWSAccountId")),
+        _text(record.get("LicenseArn")),
+        _text(record.get("Dimension")),
+        stamp if isinstance(stamp, int) else None,
     )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _of(outcomes: list[Outcome] | None) -> Outcome:
@@ -120,7 +134,7 @@ def _of(outcomes: list[Outcome] | None) -> Outcome:
 def _outcome(result: Mapping[str, Any]) -> Outcome:
     match result.get("Status"):
         case "Success":
-            return Accepted(result.get("MeteringRecordId"))
+            return Accepted(_text(result.get("MeteringRecordId")))
         case "DuplicateRecord":
             return Duplicate()
         case "CustomerNotSubscribed":

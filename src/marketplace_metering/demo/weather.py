@@ -38,18 +38,17 @@ PER_MILLE_PER_RECORD = 16
 
 OUTAGE = "AWS is down"
 SUSPENDED_BUYER = "buyer suspended"
-# What strikes, with its share in a hundred.
-RANDOM_FAULTS: tuple[tuple[str, Fault, int], ...] = (
-    ("throttled", Throttle(), 18),
-    ("error before the work", ServerError(), 8),
-    ("error after the work", ServerError(after_acceptance=True), 8),
-    ("answer lost", LostAnswer(after_acceptance=True), 18),
-    ("request lost", LostAnswer(after_acceptance=False), 8),
-    ("records unprocessed", Unprocessed(), 16),
-    ("results missing", Missing(), 8),
-    ("results shuffled", Shuffled(), 16),
+# What strikes, and how many cards of a deck it has: dealt, so that each kind comes every day.
+DECK: tuple[tuple[str, Fault, int], ...] = (
+    ("throttled", Throttle(), 4),
+    ("error before the work", ServerError(), 2),
+    ("error after the work", ServerError(after_acceptance=True), 2),
+    ("answer lost", LostAnswer(after_acceptance=True), 5),
+    ("request lost", LostAnswer(after_acceptance=False), 2),
+    ("records unprocessed", Unprocessed(), 4),
+    ("results missing", Missing(), 2),
+    ("results shuffled", Shuffled(), 4),
 )
-assert sum(share for _name, _fault, share in RANDOM_FAULTS) == 100
 
 
 class Weather:
@@ -62,6 +61,7 @@ class Weather:
         self._now = now
         self._random = random.Random(seed)  # noqa: S311 - repeatable faults, no secrets
         self._strength = strength
+        self._deck: list[tuple[str, Fault]] = []
         self.injected: Counter[str] = Counter()
         self.requests = 0
         self.retries_of_refused = 0
@@ -92,13 +92,14 @@ class Weather:
         size = len(batch.entries)
         if self._below(1_000) >= PER_MILLE_BASE + PER_MILLE_PER_RECORD * size:
             return []
-        number = self._below(100)
-        for name, fault, share in RANDOM_FAULTS:
-            number -= share
-            if number < 0:
-                is_felt = size > 1 or not isinstance(fault, Shuffled)
-                return [(name, fault)] if is_felt else []
-        raise AssertionError("the shares sum up to a hundred")
+        if not self._deck:
+            self._deck = [(name, fault) for name, fault, cards in DECK for _card in range(cards)]
+            self._random.shuffle(self._deck)
+        name, fault = self._deck.pop()
+        if size == 1 and isinstance(fault, Shuffled):  # one result has only one order
+            self._deck.insert(0, (name, fault))
+            return []
+        return [(name, fault)]
 
     def _below(self, limit: int) -> int:
         return int(self._random.random() * limit)

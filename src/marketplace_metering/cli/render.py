@@ -37,6 +37,6 @@ def table(title: str, *columns: str, numbers: int = 0) -> Table:
             column,
             justify="right" if is_number else "left",
             overflow="fold",
-            no_wrap=column not in ("product", "dimension"),
+            no_wrap="product" not in column,
         )
     return drawn

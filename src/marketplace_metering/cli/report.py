@@ -179,7 +179,7 @@ def windows(
 ) -> None:
     """List ledger entries: each is one meter during one hour, as promised to AWS."""
     from marketplace_metering.cli.choose import parse_hour
-    from marketplace_metering.cli.render import out, print_json, table, when
+    from marketplace_metering.cli.render import out, print_json, table
     from marketplace_metering.cli.session import session
     from marketplace_metering.core.ledger import State
     from marketplace_metering.reports import EntryFilter
@@ -199,28 +199,17 @@ def windows(
         if as_json:
             print_json({"windows": [_entry_json(view) for view in views]})
             return
-        drawn = table(
-            "Windows",
-            "hour",
-            "product",
-            "account",
-            "dimension",
-            "state",
-            "deadline",
-            "quantity",
-            numbers=1,
-        )
+        columns = ("hour, account", "product, dimension", "state", "deadline", "quantity")
+        drawn = table("Windows", *columns, numbers=1)
         for view in views:
             entry = view.entry
             meter = entry.window.meter
-            product = meter.product + (f"\n{meter.license_arn}" if meter.license_arn else "")
+            names = [meter.product, meter.license_arn, meter.dimension]
             drawn.add_row(
-                f"{entry.window.hour.start:%Y-%m-%d %H:00}",
-                product,
-                meter.account,
-                meter.dimension,
+                f"{entry.window.hour.start:%Y-%m-%d %H:00}\n{meter.account}",
+                "\n".join(name for name in names if name),
                 str(entry.state),
-                when(entry.deadline)[:16],
+                f"{entry.deadline:%m-%d %H:%M}",
                 str(entry.quantity),
             )
         out.print(drawn)

@@ -33,7 +33,7 @@ class Policy:
     window_length: timedelta = WINDOW_LENGTH
     safety_margin: timedelta = timedelta(minutes=5)  # nothing is sent this close to its deadline
     clock_margin: timedelta = timedelta(seconds=2)  # nothing is sent this close after its stamp
-    parked_retry: timedelta = timedelta(hours=1)
+    parked_retry: timedelta = timedelta(minutes=55)  # due again by the next hourly run
     retry_first: timedelta = timedelta(seconds=1)
     retry_longest: timedelta = timedelta(minutes=5)
     patience: timedelta = timedelta(seconds=20)  # how long a run waits for what is due again

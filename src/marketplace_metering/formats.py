@@ -49,7 +49,7 @@ _REFUSALS = (ValueError, ArithmeticError, RecursionError)
 
 def read_json(lines: Iterable[str]) -> Iterator[Piece]:
     """Usage records from JSON Lines, or from one JSON object or array over several lines."""
-    numbered = enumerate(lines, start=1)
+    numbered = enumerate(_without_mark(lines), start=1)
     for number, line in numbered:
         if not line.strip():
             continue
@@ -62,6 +62,12 @@ def read_json(lines: Iterable[str]) -> Iterator[Piece]:
     for number, line in numbered:
         if line.strip():
             yield _read_line(number, line)
+
+
+def _without_mark(lines: Iterable[str]) -> Iterator[str]:
+    """Editors on Windows begin a UTF-8 file with a byte order mark."""
+    for number, line in enumerate(lines):
+        yield line if number else line.removeprefix("\ufeff")
 
 
 def _opens_document(line: str) -> bool:
@@ -111,25 +117,32 @@ def _no_json(text: str, error: Exception) -> Problem:
     return Problem.of("the line", text, f"it is not JSON ({why})", fix)
 
 
+SEPARATORS = re.compile(r"[\s,\[\]]*")
+NEXT_OBJECT = re.compile(r"\n[ \t]*(?=\{)")
+
+
 def _read_document(text: str, first_line: int) -> Iterator[Piece]:
     """The objects of one JSON array, or of objects that follow each other."""
-    position = 0
-    separators = re.compile(r"[\s,\[\]]*")
+    position, line = 0, first_line
     while True:
-        gap = separators.match(text, position)
+        gap = SEPARATORS.match(text, position)
         assert gap is not None
+        line += text.count("\n", position, gap.end())
         position = gap.end()
         if position == len(text):
             return
-        place = f"line {first_line + text.count(chr(10), 0, position)}"
+        place = f"line {line}"
         try:
             value, end = _decoder.raw_decode(text, position)
         except _REFUSALS as error:
-            # Where the next one would begin cannot be told: the rest is kept as one piece.
-            rest = text[position:].rstrip()
-            yield Piece(place, rest, _no_json(rest, error))
-            return
-        yield Piece(place, text[position:end], _attributes(text[position:end], value))
+            # Where it ends cannot be told: at the latest where a line begins with another object.
+            following = NEXT_OBJECT.search(text, position)
+            end = len(text) if following is None else following.start()
+            broken = text[position:end].rstrip()
+            yield Piece(place, broken, _no_json(broken, error))
+        else:
+            yield Piece(place, text[position:end], _attributes(text[position:end], value))
+        line += text.count("\n", position, end)
         position = end
 
 
@@ -142,7 +155,7 @@ def read_csv(lines: Iterable[str]) -> Iterator[Piece]:
     kept: list[str] = []
 
     def keeping() -> Iterator[str]:
-        for line in lines:
+        for line in _without_mark(lines):
             kept.append(line)
             yield line
 
@@ -160,11 +173,12 @@ def read_csv(lines: Iterable[str]) -> Iterator[Piece]:
             fix = "quote cells that hold commas or quotes"
             problem = Problem.of("the row", text, f"it is not CSV ({error})", fix)
             yield Piece(f"line {first_line}", text, problem)
+            header = header or []  # without column names nothing after it can be read either
             continue
-        if not row:
+        if not any(cell.strip() for cell in row):  # a spreadsheet leaves empty rows behind
             continue
         if header is None:
-            header = [name.strip().removeprefix("\ufeff") for name in row]
+            header = [name.strip() for name in row]
             continue
         text = "".join(kept).rstrip("\r\n")
         yield Piece(f"line {first_line}", text, _row(header, row, text))
@@ -173,6 +187,10 @@ def read_csv(lines: Iterable[str]) -> Iterator[Piece]:
 def _row(header: list[str], row: list[str], text: str) -> Mapping[str, object] | Problem:
     if not is_text(text):
         return Problem.of("the row", text, "it is not UTF-8", "save the file in UTF-8")
+    twice = [name for name in header if name and header.count(name) > 1]
+    if twice:
+        rule = f"the column {twice[0]!r} stands twice"
+        return Problem.of("the row", text, rule, "leave only the one that is meant")
     if len(row) > len(header):
         rule = f"it has {len(row)} cells under {len(header)} column names"
         return Problem.of("the row", text, rule, "quote cells that hold commas")

@@ -192,7 +192,7 @@ def windows(
         hour=None if hour is None else parse_hour(hour),
         state=wanted,
         limit=limit or None,
-        **written,
+        **names,
     )
     with session(config, store) as here:
         views = list(here.reports.entries(which))
@@ -204,10 +204,10 @@ def windows(
         for view in views:
             entry = view.entry
             meter = entry.window.meter
-            written = [meter.product, meter.license_arn, meter.dimension]
+            parts = [meter.product, meter.license_arn, meter.dimension]
             drawn.add_row(
                 f"{entry.window.hour.start:%Y-%m-%d %H:00}\n{meter.account}",
-                "\n".join(name for name in written if name),
+                "\n".join(part for part in parts if part),
                 str(entry.state),
                 f"{entry.deadline:%m-%d %H:%M}",
                 str(entry.quantity),

@@ -49,11 +49,18 @@ class Policy:
             ("safety_margin", timedelta(0), timedelta(minutes=30)),
             ("clock_margin", timedelta(0), timedelta(minutes=1)),
             ("parked_retry", timedelta(seconds=1), timedelta(hours=6)),
+            ("retry_first", timedelta(0), timedelta(minutes=1)),
+            ("retry_longest", timedelta(seconds=1), timedelta(hours=1)),
+            ("patience", timedelta(0), timedelta(minutes=15)),
         ):
             value = getattr(self, name)
             if not shortest <= value <= longest:
                 raise InvalidSettingError(name, value, f"from {shortest} to {longest}")
-        if self.requests_per_second <= 0:
+        if self.failures_in_a_row_max < 1:
+            raise InvalidSettingError(
+                "failures_in_a_row_max", self.failures_in_a_row_max, "at least 1"
+            )
+        if not self.requests_per_second > 0:  # not: <= 0, which a NaN is not either
             raise InvalidSettingError("requests_per_second", self.requests_per_second, "above 0")
 
     def late_usage_of(self, product: str) -> LateUsage:

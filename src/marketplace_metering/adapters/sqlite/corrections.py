@@ -79,7 +79,7 @@ class SqliteCorrections:
                 "DELETE FROM tally WHERE id = ? AND record_count = 0", (tally_id,)
             )
             source = f"a correction of {view.source}"
-            SqliteIntake(self._connection, self._identities, source, now).take([corrected])
+            intake = SqliteIntake(self._connection, self._identities, source, now)
             if corrected != old:
                 # Or an application that repeats its input would record the old one once more.
                 self._connection.execute(
@@ -88,4 +88,5 @@ class SqliteCorrections:
                     ":extras)",
                     dict(row),
                 )
+            intake.put_in_place(corrected)
         return True

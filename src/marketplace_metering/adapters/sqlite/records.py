@@ -91,6 +91,33 @@ class SqliteIntake:
             self._open.clear()
         return taken
 
+    def put_in_place(self, corrected: UsageRecord) -> None:
+        """Record a corrected usage record, inside the write transaction of the caller.
+
+        It is one more use in any case: an equal one of another input is not taken for it.
+        """
+        try:
+            self._begin_input()
+            group_id = self._group(corrected)
+            created_ns = self._free_place(corrected, group_id, may_be_there=False)
+            assert created_ns is not None
+            self._insert(corrected, group_id, created_ns)
+            self._store_tallies()
+        finally:
+            self._open.clear()
+        # Corrected back to what it was: it is no longer gone.
+        self._connection.execute(
+            "DELETE FROM corrected WHERE rowid = (SELECT rowid FROM corrected WHERE group_id = ? "
+            "AND created_ns = ? AND micros = ? AND event_id IS ? AND extras IS ? LIMIT 1)",
+            (
+                group_id,
+                corrected.created_ns,
+                corrected.micros,
+                corrected.event_id,
+                _extras(corrected),
+            ),
+        )
+
     def _begin_input(self) -> None:
         if self._input_id is None:
             self._input_id = self._connection.execute(
@@ -137,16 +164,18 @@ class SqliteIntake:
             if created_ns is None:
                 already_there += 1
                 continue
-            self._connection.execute(INSERT, self._row(record, group_id, created_ns))
+            self._insert(record, group_id, created_ns)
             added += 1
             added_micros += record.micros
-            if record.event_id is not None:
-                self._connection.execute(
-                    "INSERT INTO event (account, event_id, group_id, created_ns) "
-                    "VALUES (?, ?, ?, ?)",
-                    (record.account, record.event_id, group_id, created_ns),
-                )
         return Taken(added, Quantity(added_micros), already_there, tuple(clashes))
+
+    def _insert(self, record: UsageRecord, group_id: int, created_ns: int) -> None:
+        self._connection.execute(INSERT, self._row(record, group_id, created_ns))
+        if record.event_id is not None:
+            self._connection.execute(
+                "INSERT INTO event (account, event_id, group_id, created_ns) VALUES (?, ?, ?, ?)",
+                (record.account, record.event_id, group_id, created_ns),
+            )
 
     def _event(self, record: UsageRecord) -> tuple[int, int] | None:
         row = self._connection.execute(
@@ -185,7 +214,9 @@ class SqliteIntake:
             "give the new event an id of its own",
         )
 
-    def _free_place(self, record: UsageRecord, group_id: int) -> int | None:
+    def _free_place(
+        self, record: UsageRecord, group_id: int, may_be_there: bool = True
+    ) -> int | None:
         """Where the usage record goes, or None if an earlier input recorded this very one.
 
         Several uses of one group in the same instant lie a nanosecond apart, towards the middle
@@ -206,7 +237,8 @@ class SqliteIntake:
             for micros, extras, event_id, input_id, number in there:
                 met = (group_id, created_ns, number)
                 if (
-                    (micros, extras) == content[2:]
+                    may_be_there
+                    and (micros, extras) == content[2:]
                     and event_id is None
                     and record.event_id is None
                     and input_id != self._input_id

@@ -53,6 +53,7 @@ def record(
 
     If it is interrupted, recording the same input again adds what is missing and no more.
     """
+    source = _writable(source)  # a file name need not be UTF-8
     intake = store.intake(source, clock.now())
     report = RecordReport()
     for step in _steps(iter(pieces)):
@@ -95,14 +96,18 @@ def _refused(source: str, piece: Piece, problems: tuple[Problem, ...]) -> Refuse
     if not isinstance(piece.item, Problem):
         product = piece.item.get("productCode")
         quantity = piece.item.get("quantity")
-    text = piece.text.encode("utf-8", "backslashreplace").decode()
     return RefusedInput(
         f"{source}, {piece.place}",
-        text,
+        _writable(piece.text),
         problems,
         product if isinstance(product, str) and PRODUCT_CODE.fullmatch(product) else None,
         _readable(quantity),
     )
+
+
+def _writable(text: str) -> str:
+    """The text with whatever is not UTF-8 written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _readable(quantity: object) -> Quantity | None:

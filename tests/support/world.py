@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
+from typing import Any
 
 from marketplace_metering.adapters.marketplace_api import MarketplaceApi, connect
 from marketplace_metering.adapters.sqlite import SqliteStore
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
 from marketplace_metering.core.balance import Balance
 from marketplace_metering.core.batch import Batch
-from marketplace_metering.core.ledger import Alarm, Entry, EntryKey
+from marketplace_metering.core.ledger import Alarm, Entry, EntryKey, State
 from marketplace_metering.core.outcome import Answered, Lost, RequestRefused
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.quantity import Quantity, total
@@ -20,7 +22,14 @@ from marketplace_metering.notify import deliver_alarms
 from marketplace_metering.ports import Ports, Taken
 from marketplace_metering.reports import EntryFilter
 from marketplace_metering.seal import SealReport, seal
-from marketplace_metering.simulator import FaultySimulator, MarketplaceSimulator, Readings
+from marketplace_metering.simulator import (
+    Answer,
+    FaultySimulator,
+    Marketplace,
+    MarketplaceSimulator,
+    Readings,
+)
+from marketplace_metering.simulator.audit import Accepted
 from marketplace_metering.simulator.in_process import attach
 from marketplace_metering.submit import SubmitReport, submit
 from tests.support.clock import Clock, utc
@@ -38,11 +47,35 @@ class Collector:
         self.alarms.extend(alarms)
 
 
+class Line:
+    """To whom the one client of the test run speaks at present: a client takes long to make."""
+
+    def __init__(self) -> None:
+        self.aws: Marketplace = MarketplaceSimulator()
+        self.clock = Clock(LONG_AGO)
+
+    def answer(
+        self, operation: str, body: bytes | Mapping[str, object], now: datetime, region: str = ""
+    ) -> Answer:
+        return self.aws.answer(operation, body, self.clock.now(), region)
+
+
+@cache
+def client_and_line() -> tuple[Any, Line]:
+    """The real client, answered in this process."""
+    client, line = connect(), Line()
+    attach(client, line, lambda: line.clock.now(), lambda seconds: line.clock.sleep(seconds))
+    return client, line
+
+
 class Recorded:
     """The real client, which also remembers each batch that left."""
 
-    def __init__(self, api: MarketplaceApi) -> None:
-        self.api = api
+    def __init__(self, aws: Marketplace, clock: Clock, requests_per_second: float) -> None:
+        client, self.line = client_and_line()
+        self.aws = aws
+        self.clock = clock
+        self.api = MarketplaceApi(client, clock, requests_per_second)
         self.batches: list[Batch] = []
 
     def take_turn(self) -> None:
@@ -50,6 +83,7 @@ class Recorded:
 
     def submit(self, batch: Batch) -> Answered[EntryKey] | RequestRefused | Lost:
         self.batches.append(batch)
+        self.line.aws, self.line.clock = self.aws, self.clock
         return self.api.submit(batch)
 
 
@@ -61,10 +95,9 @@ class World:
         self.policy = policy
         self.simulator = MarketplaceSimulator(readings=readings)
         self.aws = FaultySimulator(self.simulator)
-        client = connect()
-        attach(client, self.aws, self.clock.now)
-        self.sent = Recorded(MarketplaceApi(client, self.clock, policy.requests_per_second))
+        self.sent = Recorded(self.aws, self.clock, policy.requests_per_second)
         self.told = Collector()
+        self.is_alone = True  # no other software meters the same product
         self.store = store
         self.ports = Ports(store, self.sent, self.clock, self.told)
 
@@ -104,12 +137,42 @@ class World:
         return total(Quantity(each.content.quantity) for each in self.simulator.accepted)
 
     def assert_law(self) -> None:
-        """Our books balance, and AWS bills exactly what they say."""
+        """Our books balance, and AWS bills exactly what they say, window by window."""
         for balance in self.balances():
             assert balance.is_balanced, balance
-        audit = self.simulator.audit
-        assert not [each for each in audit.windows_with_two_contents() if each.unsafe]
-        assert not audit.billed_twice
+        twice = self.simulator.audit.billed_twice
+        assert not twice, twice
+        if self.is_alone:
+            changed = self.simulator.audit.windows_with_two_contents()
+            assert not [each for each in changed if each.unsafe]
+            assert_agreed(self.entries(), self.simulator.accepted)
+            assert_agreed(self.entries(), self.simulator.accepted)
+
+
+def assert_agreed(entries: Sequence[Entry], accepted: Sequence[Accepted]) -> None:
+    """AWS has what we call billed, and nothing that we call certainly unbilled."""
+    has: dict[tuple[object, ...], int] = {}
+    for each in accepted:
+        key = tuple(each.window)
+        assert key not in has, f"AWS bills {key} twice"
+        has[key] = each.content.quantity
+    for entry in entries:
+        meter = entry.window.meter
+        code = None if meter.is_licensed else meter.product
+        hour = entry.window.hour.number
+        key = (code, meter.license_arn, meter.account, meter.dimension, hour)
+        if entry.state is State.RELEASED:
+            continue
+        billed = has.pop(key, None)
+        match entry.state:
+            case State.BILLED if entry.metering_record_id is not None:
+                assert billed == entry.quantity.micros, f"{entry}: AWS has {billed}"
+            case State.PRESUMED:
+                assert billed == entry.quantity.micros, f"{entry}: AWS has {billed}"
+            case _:
+                certainly_not = entry.begun == entry.refused
+                assert billed is None or (not certainly_not and billed == entry.quantity.micros)
+    assert not has, f"AWS bills what no live entry holds: {has}"
 
 
 @contextmanager

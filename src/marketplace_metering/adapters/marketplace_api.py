@@ -13,7 +13,6 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     ConnectTimeoutError,
     CredentialRetrievalError,
@@ -24,7 +23,6 @@ from botocore.exceptions import (
     PartialCredentialsError,
     TokenRetrievalError,
 )
-from botocore.parsers import ResponseParserError
 
 from marketplace_metering.core.batch import Batch
 from marketplace_metering.core.hours import EPOCH
@@ -87,8 +85,9 @@ class MarketplaceApi:
 
     def submit(self, batch: Batch) -> Answered[EntryKey] | RequestRefused | Lost:
         """One `BatchMeterUsage` request."""
+        parameters = request(batch.entries)
         try:
-            response = self._client.batch_meter_usage(**request(batch.entries))
+            response = self._client.batch_meter_usage(**parameters)
         except ClientError as error:
             said = error.response.get("Error", {})
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -97,7 +96,8 @@ class MarketplaceApi:
             return RequestRefused(Fault.UNREACHABLE, type(error).__name__, str(error))
         except NEVER_SENT as error:
             return RequestRefused(Fault.ACCOUNT, type(error).__name__, str(error))
-        except (BotoCoreError, ResponseParserError) as error:
+        except Exception as error:  # noqa: BLE001 - botocore's parser raises anything on odd bodies
+            # A dead connection, a proxy's page, half an answer: it may have been processed.
             return Lost(f"{type(error).__name__}: {error}")
         return read_response(batch.entries, response)
 

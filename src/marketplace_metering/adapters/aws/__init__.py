@@ -1,0 +1,1 @@
+"""The AWS services around the store: queue, topic, functions and roles."""

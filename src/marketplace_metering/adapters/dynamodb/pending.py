@@ -1,0 +1,126 @@
+"""Which usage is pending: what the index shows, less what the ledger holds."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from marketplace_metering.adapters.dynamodb import keys, schema
+from marketplace_metering.adapters.dynamodb.alarms import Alarms
+from marketplace_metering.adapters.dynamodb.calls import GET_KEYS_MAX, Calls, portions
+from marketplace_metering.adapters.dynamodb.covered import Comparison, compare
+from marketplace_metering.adapters.dynamodb.head import Head, read_heads
+from marketplace_metering.adapters.dynamodb.members import Columns
+from marketplace_metering.adapters.dynamodb.reading import PendingBook, Reader, groups_of
+from marketplace_metering.adapters.dynamodb.records import parse, readable_quantity
+from marketplace_metering.adapters.dynamodb.refusing import Refused, mark_refused
+from marketplace_metering.adapters.dynamodb.retries import Retries
+from marketplace_metering.adapters.dynamodb.schema import TableNames
+from marketplace_metering.adapters.dynamodb.values import Attributes, text
+from marketplace_metering.core.hours import UsageHour
+from marketplace_metering.core.identity import BookKey
+from marketplace_metering.core.ledger import Alarm, AlarmKind
+from marketplace_metering.core.plan import Book, Group
+from marketplace_metering.core.policy import Policy
+from marketplace_metering.core.record import UsageRecord
+
+ROUNDS = 3
+
+
+class PendingUsage:
+    """The pending usage of a store."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        names: TableNames,
+        alarms: Alarms,
+        retries: Retries,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._calls = calls
+        self._names = names
+        self._alarms = alarms
+        self._retries = retries
+        self._clock = clock
+
+    def books(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
+        """Every book with pending groups."""
+        oldest = UsageHour.of(now - policy.window_length - timedelta(hours=1))
+        reader = Reader(now)
+        for page in self._calls.pages(
+            TableName=self._names.records,
+            IndexName=schema.PENDING_INDEX,
+            KeyConditionExpression="metering_pending = :pending",
+            ExpressionAttributeValues={":pending": text("true")},
+        ):
+            reader.take(page)
+        reading = reader.reading
+        # Usage of the time since this run began is not "in the future": it is judged by the clock.
+        self._refuse(reading.malformed, max(now, self._clock()))
+        for part in portions(sorted(reading.books), GET_KEYS_MAX):
+            yield from self._some({key: reading.books.pop(key) for key in part}, oldest, now)
+
+    def _refuse(self, malformed: list[Attributes], now: datetime) -> None:
+        judged = (_malformed(item, now) for item in malformed)
+        refused = (each for each in judged if each is not None)
+        mark_refused(self._calls, self._names, self._alarms, refused)
+
+    def _some(
+        self, books: dict[BookKey, PendingBook], oldest: UsageHour, now: datetime
+    ) -> Iterator[tuple[Book, Sequence[Group]]]:
+        for _round in range(ROUNDS):
+            # The books are read after the index: what was sealed by then is in them.
+            heads = self._heads(books)
+            comparison = compare(self._calls, self._names.ledger, books, heads)
+            retried = self._retries.settle(comparison.doubtful, now)
+            if not retried.released:
+                break
+        held = _not_pending(comparison, retried.free)
+        for key, book in books.items():
+            left = _without(book, held.get(key, set()))
+            if left.groups:
+                known = heads[key].book(comparison.older[key], oldest)
+                yield known, list(groups_of(key, left))
+
+    def _heads(self, books: dict[BookKey, PendingBook]) -> dict[BookKey, Head]:
+        pks = {keys.book_pk(key): key for key in books}
+        heads = read_heads(self._calls, self._names.ledger, pks)
+        return {pks[pk]: head for pk, head in heads.items()}
+
+
+def _not_pending(comparison: Comparison, free: dict[BookKey, set[int]]) -> dict[BookKey, set[int]]:
+    held = {key: set(times) for key, times in comparison.held.items()}
+    for match in comparison.doubtful:
+        if match.ns not in free.get(match.book, ()):
+            held.setdefault(match.book, set()).add(match.ns)
+    return held
+
+
+def _without(book: PendingBook, held: set[int]) -> PendingBook:
+    if not held:
+        return book
+    left = PendingBook()
+    for group, columns in book.groups.items():
+        kept = [
+            (ns, micros)
+            for ns, micros in zip(columns.ns, columns.micros, strict=True)
+            if ns not in held
+        ]
+        if kept:
+            times, quantities = zip(*kept, strict=True)
+            left.groups[group] = Columns(array("q", times), array("q", quantities))
+    return left
+
+
+def _malformed(item: Attributes, now: datetime) -> Refused | None:
+    """What is wrong with it, if anything still is."""
+    problems = parse(item, now)
+    if isinstance(problems, UsageRecord):
+        return None
+    why = " ".join(f"{problem}." for problem in problems)
+    key = f"{item['customerAWSAccountId']['S']} {item['create_timestamp']['N']}"
+    quantity = readable_quantity(item)
+    alarm = Alarm(AlarmKind.REFUSED_INPUT, None, quantity, f"usage record {key}: {why}", now)
+    return Refused(item, why, alarm)

@@ -1,0 +1,215 @@
+"""Reading every pending usage record through the guide's index and grouping it.
+
+A million of them are read in one go, so a plain one takes a short path: its names were looked at
+when the first of its buyer, product and dimension came by, and what is left are two columns of
+numbers. Whatever is not plain takes the careful path through `core.record`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from marketplace_metering.adapters.dynamodb.members import Columns
+from marketplace_metering.adapters.dynamodb.records import MARKED_BY, MARKS, parse
+from marketplace_metering.adapters.dynamodb.values import Attributes
+from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_MS, UsageHour, epoch_ns
+from marketplace_metering.core.identity import BookKey, Meter
+from marketplace_metering.core.limits import MICROS_PER_UNIT, QUANTITY_MICROS_MAX
+from marketplace_metering.core.plan import Group
+from marketplace_metering.core.quantity import Quantity
+from marketplace_metering.core.record import (
+    EARLIEST_NS,
+    EVENT_ID_LENGTH_MAX,
+    FUTURE_NS_MAX,
+    KNOWN,
+    REQUIRED,
+    Tags,
+    UsageRecord,
+)
+
+SHAPES_MAX = 1_000
+SHORT_MAX = 500_000
+
+
+class GroupKey(NamedTuple):
+    """What the usage records of a group have in common, within one book."""
+
+    license_arn: str | None
+    hour: int
+    tags: Tags
+
+
+@dataclass(slots=True)
+class PendingBook:
+    """The pending usage records of one book."""
+
+    groups: dict[GroupKey, Columns] = field(default_factory=dict)
+    marked_by: dict[int, str] = field(default_factory=dict)  # by time, for those marked before
+
+    def columns(self, key: GroupKey) -> Columns:
+        """The columns of a group."""
+        columns = self.groups.get(key)
+        if columns is None:
+            columns = self.groups[key] = Columns()
+        return columns
+
+    @property
+    def first_hour(self) -> int:
+        """The hour of the oldest of them."""
+        return min(key.hour for key in self.groups)
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the index showed."""
+
+    books: dict[BookKey, PendingBook] = field(default_factory=dict)
+    malformed: list[Attributes] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Short:
+    """Where plain usage records of one meter with the same tags go."""
+
+    book: PendingBook
+    license_arn: str | None
+    tags: Tags
+    by_hour: dict[int, Columns] = field(default_factory=dict)
+
+
+class _Shape(NamedTuple):
+    """What the names of an item's attributes tell about the item."""
+
+    is_plain: bool
+    has_tags: bool
+    has_license: bool
+    has_event: bool
+
+
+_Names = tuple[str, str, str, str | None, Tags]
+
+
+class Reader:
+    """Takes usage records one page after another."""
+
+    def __init__(self, now: datetime) -> None:
+        self.reading = Reading()
+        self._now = now
+        self._latest_ns = epoch_ns(now) + FUTURE_NS_MAX
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._short: dict[_Names, _Short] = {}
+
+    def take(self, page: Iterable[Attributes]) -> None:
+        """Sort a page of the index into groups."""
+        for item in page:
+            if not self._take_plain(item):
+                self._take_carefully(item)
+
+    def _take_plain(self, item: Attributes) -> bool:
+        """The short path; False, with nothing done, if the item needs a closer look."""
+        names_of_attributes = tuple(item)
+        shape = self._shapes.get(names_of_attributes) or self._see_shape(names_of_attributes)
+        if not shape.is_plain:
+            return False
+        try:
+            names = _names(item, shape)
+            ms = item["create_timestamp"]["N"]
+            units = item["quantity"]["N"]
+            if shape.has_event and not 1 <= len(item["event_id"]["S"]) <= EVENT_ID_LENGTH_MAX:
+                return False
+        except KeyError:  # an attribute of another type
+            return False
+        short = self._short.get(names)
+        if short is None or not (ms.isdecimal() and units.isdecimal()) or len(units) > 10:
+            return False
+        ns = int(ms) * NS_PER_MS
+        if not EARLIEST_NS <= ns <= self._latest_ns:
+            return False
+        hour = ns // NS_PER_HOUR
+        columns = short.by_hour.get(hour)
+        if columns is None:
+            columns = short.book.columns(GroupKey(short.license_arn, hour, short.tags))
+            short.by_hour[hour] = columns
+        columns.ns.append(ns)
+        columns.micros.append(int(units) * MICROS_PER_UNIT)
+        return True
+
+    def _see_shape(self, names: tuple[str, ...]) -> _Shape:
+        own = frozenset(names) - KNOWN
+        is_plain = (
+            all(name in names for name in REQUIRED)
+            and not MARKS.intersection(names)
+            # As in core.record: a misspelt licence must not be metered by product code.
+            and not any("licen" in name.lower() for name in own)
+        )
+        shape = _Shape(is_plain, "tags" in names, "licenseArn" in names, "event_id" in names)
+        if len(self._shapes) >= SHAPES_MAX:
+            self._shapes.clear()
+        self._shapes[names] = shape
+        return shape
+
+    def _take_carefully(self, item: Attributes) -> None:
+        found = parse(item, self._now)
+        if not isinstance(found, UsageRecord):
+            self.reading.malformed.append(item)
+            return
+        key = found.meter.book_key
+        book = self.reading.books.get(key)
+        if book is None:
+            book = self.reading.books[key] = PendingBook()
+        group = GroupKey(found.license_arn, found.hour.number, found.tags)
+        book.columns(group).add(found.created_ns, found.micros)
+        marked_by = item.get(MARKED_BY, {}).get("S")
+        if marked_by is not None:
+            book.marked_by[found.created_ns] = marked_by
+        # A null licence or tag is as good as none, but only for the careful path.
+        names = (found.account, found.product, found.dimension, found.license_arn, found.tags)
+        if names not in self._short and len(self._short) < SHORT_MAX:
+            self._short[names] = _Short(book, found.license_arn, found.tags)
+
+
+def _names(item: Attributes, shape: _Shape) -> _Names:
+    tags: Tags = ()
+    if shape.has_tags:
+        tags = tuple(sorted((key, each["S"]) for key, each in item["tags"]["M"].items()))
+    return (
+        item["customerAWSAccountId"]["S"],
+        item["productCode"]["S"],
+        item["dimension"]["S"],
+        item["licenseArn"]["S"] if shape.has_license else None,
+        tags,
+    )
+
+
+def groups_of(key: BookKey, book: PendingBook) -> Iterator[Group]:
+    """The groups of a book; one that is above a window's cap comes in several parts."""
+    for (license_arn, hour, tags), columns in book.groups.items():
+        meter = Meter(key.product, key.account, key.dimension, license_arn)
+        for part in _capped(columns):
+            yield Group(
+                meter=meter,
+                hour=UsageHour(hour),
+                tags=tags,
+                quantity=Quantity(sum(part.micros)),
+                record_count=len(part),
+                earliest_ns=min(part.ns),
+                members=part,
+            )
+
+
+def _capped(columns: Columns) -> Iterator[Columns]:
+    if sum(columns.micros) <= QUANTITY_MICROS_MAX:
+        if len(columns):
+            yield columns
+        return
+    part, micros = Columns(), 0
+    for ns, each in zip(columns.ns, columns.micros, strict=True):
+        if micros + each > QUANTITY_MICROS_MAX:
+            yield part
+            part, micros = Columns(), 0
+        part.add(ns, each)
+        micros += each
+    yield part

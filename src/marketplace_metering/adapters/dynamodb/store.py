@@ -1,0 +1,123 @@
+"""The store on AWS: the guide's table of usage records, and a ledger table beside it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from marketplace_metering.adapters.aws.clients import AwsClient
+from marketplace_metering.adapters.dynamodb.alarms import Alarms
+from marketplace_metering.adapters.dynamodb.answers import read_pages_fast
+from marketplace_metering.adapters.dynamodb.calls import Calls
+from marketplace_metering.adapters.dynamodb.changing import Changes
+from marketplace_metering.adapters.dynamodb.corrections import DynamoCorrections
+from marketplace_metering.adapters.dynamodb.due import DueEntries
+from marketplace_metering.adapters.dynamodb.intake import DynamoIntake
+from marketplace_metering.adapters.dynamodb.memory import Memory
+from marketplace_metering.adapters.dynamodb.pending import PendingUsage
+from marketplace_metering.adapters.dynamodb.retries import Retries
+from marketplace_metering.adapters.dynamodb.schema import TableNames
+from marketplace_metering.adapters.dynamodb.sealing import SealingLedger
+from marketplace_metering.adapters.dynamodb.write_back import WriteBack
+from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey
+from marketplace_metering.core.plan import Book, Group, Plan
+from marketplace_metering.core.policy import Policy
+
+WORKERS = 4
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class DynamoStore:
+    """Usage records and ledger in two DynamoDB tables; see `ports.Store`.
+
+    `client` is a boto3 client of DynamoDB and is shared by `workers` threads while marks are
+    written. `retention` lets DynamoDB delete usage records that long after they were billed.
+    """
+
+    def __init__(
+        self,
+        client: AwsClient,
+        names: TableNames,
+        *,
+        now: Callable[[], datetime] = _utc_now,
+        pause: Callable[[float], None] = time.sleep,
+        retention: timedelta | None = None,
+        workers: int = WORKERS,
+    ) -> None:
+        read_pages_fast(client)
+        self._calls = calls = Calls(client, pause)
+        self._names = names
+        self._now = now
+        memory = Memory(now)
+        run, number = secrets.token_hex(6), count()
+
+        def new_revision() -> str:
+            return f"{run}-{next(number)}"
+
+        self._new_revision = new_revision
+        self._alarms = alarms = Alarms(calls, names.ledger)
+        self._changes = Changes(calls, names, alarms, memory, new_revision)
+        self._marks = WriteBack(calls, names, memory, now, new_revision, workers, retention)
+        retries = Retries(calls, names, alarms, self._changes, self._marks)
+        self._pending = PendingUsage(calls, names, alarms, retries, now)
+        self._sealing = SealingLedger(calls, names, alarms, memory, new_revision)
+        self._due = DueEntries(calls, names.ledger, memory, self._changes)
+
+    def close(self) -> None:
+        """Nothing to give back: the client belongs to whoever made it."""
+
+    def intake(self, source: str, now: datetime) -> DynamoIntake:
+        """Begin to record from a source."""
+        return DynamoIntake(self._calls, self._names, self._alarms, source, now)
+
+    def corrections(self) -> DynamoCorrections:
+        """What a person may do to listed usage records; scans, under an operator's role."""
+        return DynamoCorrections(
+            self._calls, self._names, self._new_revision, self.write_back, self._now
+        )
+
+    def pending(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
+        """Every book with pending groups."""
+        return self._pending.books(now, policy)
+
+    def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[bool]:
+        """Store each plan whole, or answer False if its book changed since it was read."""
+        return self._sealing.append(plans, now)
+
+    def due(
+        self, now: datetime, policy: Policy, without_products: Collection[str]
+    ) -> Sequence[Entry]:
+        """At most 25 entries of one lane that are sendable, the earliest deadline first."""
+        return self._due.due(now, policy, without_products)
+
+    def next_due_at(self, now: datetime, without_products: Collection[str]) -> datetime | None:
+        """When the next unsettled entry becomes sendable."""
+        return self._due.next_due_at(now, without_products)
+
+    def expired(self, now: datetime) -> Sequence[EntryKey]:
+        """Unsettled entries whose deadline has passed."""
+        return self._due.expired(now)
+
+    def change(
+        self, keys: Sequence[EntryKey], decide: Callable[[Entry], Change | None], now: datetime
+    ) -> Sequence[Entry]:
+        """Apply a pure decision to each entry as it is stored, and store the change."""
+        return self._changes.change(keys, decide, now)
+
+    def write_back(self, until: datetime | None) -> int:
+        """Bring the marks on usage records up to the ledger; answers how many were written."""
+        return self._marks.all_due(until)
+
+    def undelivered_alarms(self) -> Sequence[tuple[int, Alarm]]:
+        """Alarms whose delivery nobody has confirmed, oldest first."""
+        return self._alarms.undelivered()
+
+    def alarms_delivered(self, numbers: Sequence[int], now: datetime) -> None:
+        """Confirm the delivery of alarms."""
+        self._alarms.delivered(numbers, now)

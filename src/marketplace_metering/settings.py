@@ -5,6 +5,7 @@
     requests_per_second = 5
     grace_seconds = 300
     late = "carry"
+    record_retention_days = 400   # on DynamoDB: delete usage records so long after they are billed
 
     [products.abc123xyz456]
     late = "reject"
@@ -32,6 +33,15 @@ class Settings:
     store: str
     region: str | None  # None: the usual AWS settings decide
     policy: Policy
+    record_retention: timedelta | None = None  # None: usage records are kept
+
+
+def _days(name: str, value: object) -> timedelta | None:
+    """0 keeps them. A day is the least: who deletes what was just billed cannot explain it."""
+    days = _number(name, value)
+    if days and not 1 <= days <= RETENTION_DAYS_MAX:
+        raise InvalidSettingError(name, value, f"0, or 1 to {RETENTION_DAYS_MAX}")
+    return timedelta(days=days) if days else None
 
 
 def _late(name: str, value: object) -> LateUsage:
@@ -71,14 +81,15 @@ POLICY_SETTINGS: Mapping[str, tuple[str, Callable[[str, object], Any]]] = {
     "requests_per_second": ("requests_per_second", _number),
     "late": ("late", _late),
 }
-OTHER_SETTINGS = ("store", "region", "products")
+OTHER_SETTINGS = ("store", "region", "record_retention_days", "products")
+RETENTION_DAYS_MAX = 36_500
 
 
 def load(environment: Mapping[str, str], path: str | None, store: str | None) -> Settings:
     """Settings of this deployment; raises InvalidSettingError with what to correct."""
     path = path or environment.get("METERING_CONFIG")
     values = _read(path) if path else {}
-    for name in (*POLICY_SETTINGS, "store", "region"):
+    for name in (*POLICY_SETTINGS, *OTHER_SETTINGS[:-1]):
         from_environment = environment.get(f"METERING_{name.upper()}")
         if from_environment:
             values[name] = from_environment
@@ -96,6 +107,7 @@ def load(environment: Mapping[str, str], path: str | None, store: str | None) ->
         store or str(values.get("store", STORE_DEFAULT)),
         str(values["region"]) if "region" in values else None,
         Policy(late_by_product=late_by_product, **fields),
+        _days("record_retention_days", values.get("record_retention_days", 0)),
     )
 
 

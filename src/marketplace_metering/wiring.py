@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -9,39 +12,58 @@ from marketplace_metering.core.policy import InvalidSettingError
 from marketplace_metering.settings import Settings
 
 if TYPE_CHECKING:
-    from marketplace_metering.adapters.sqlite import SqliteStore
-    from marketplace_metering.adapters.sqlite.corrections import SqliteCorrections
-    from marketplace_metering.adapters.sqlite.reports import SqliteReports
-    from marketplace_metering.ports import Ports
+    from marketplace_metering.corrections import Corrections
+    from marketplace_metering.ports import Ports, Store
+    from marketplace_metering.reports import Reports
 
 SQLITE = "sqlite:///"
+DYNAMODB = "dynamodb://"
+# CloudFormation, "Stack name": letters, digits and hyphens. Our longest suffix makes it shorter.
+STACK_NAME = re.compile(r"[A-Za-z][-A-Za-z0-9]{0,99}")
 
 
-def open_store(url: str) -> SqliteStore:
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """One store: for the use cases, for reports, and for what a person may do to listed usage."""
+
+    store: Store
+    reports: Reports
+    corrections: Corrections
+    close: Callable[[], None]
+
+
+def open_store(url: str, settings: Settings | None = None) -> OpenStore:
     """The store that a URL names; raises InvalidSettingError or StoreUnusableError."""
+    if url.startswith(SQLITE) and PurePosixPath(url.removeprefix(SQLITE)).name:
+        return _open_sqlite(url.removeprefix(SQLITE))
+    if url.startswith(DYNAMODB) and STACK_NAME.fullmatch(url.removeprefix(DYNAMODB)):
+        return _open_dynamodb(url.removeprefix(DYNAMODB), settings)
+    rule = "sqlite:///file, sqlite:////absolute/file, or dynamodb://the-name-of-a-stack"
+    raise InvalidSettingError("store", url, rule)
+
+
+def _open_sqlite(path: str) -> OpenStore:
     from marketplace_metering.adapters.sqlite import SqliteStore
-
-    path = url.removeprefix(SQLITE)
-    if path == url or not path or not PurePosixPath(path).name:
-        raise InvalidSettingError("store", url, "sqlite:///file or sqlite:////absolute/file")
-    return SqliteStore(path)
-
-
-def open_reports(store: SqliteStore) -> SqliteReports:
-    """The reading side of a store."""
+    from marketplace_metering.adapters.sqlite.corrections import SqliteCorrections
     from marketplace_metering.adapters.sqlite.reports import SqliteReports
 
-    return SqliteReports(store.connection)
+    store = SqliteStore(path)
+    corrections = SqliteCorrections(store.connection, store.identities)
+    return OpenStore(store, SqliteReports(store.connection), corrections, store.close)
 
 
-def open_corrections(store: SqliteStore) -> SqliteCorrections:
-    """What a person may do to listed usage records."""
-    from marketplace_metering.adapters.sqlite.corrections import SqliteCorrections
+def _open_dynamodb(stack: str, settings: Settings | None) -> OpenStore:
+    from marketplace_metering.adapters.aws.clients import connect
+    from marketplace_metering.adapters.dynamodb import DynamoReports, DynamoStore, table_names
 
-    return SqliteCorrections(store.connection, store.identities)
+    client, names = connect("dynamodb"), table_names(stack)
+    retention = settings.record_retention if settings is not None else None
+    store = DynamoStore(client, names, retention=retention)
+    reports = DynamoReports(client, names, billed_are_deleted=retention is not None)
+    return OpenStore(store, reports, store.corrections(), store.close)
 
 
-def open_ports(settings: Settings, store: SqliteStore) -> Ports:
+def open_ports(settings: Settings, store: Store) -> Ports:
     """Everything that the use cases need, for one machine and AWS (or a simulator)."""
     from marketplace_metering.adapters.log import LogNotifier
     from marketplace_metering.adapters.marketplace_api import MarketplaceApi, connect

@@ -33,7 +33,16 @@ def cli(verbose: bool) -> None:
 
 def register() -> None:
     """Put every command into the group."""
-    from marketplace_metering.cli import correct, demo, meter, record, report, simulate
+    from marketplace_metering.cli import (
+        correct,
+        demo,
+        deploy,
+        meter,
+        prove,
+        record,
+        report,
+        simulate,
+    )
 
     for command in (
         record.record,
@@ -49,6 +58,10 @@ def register() -> None:
         correct.resolve,
         correct.write_off,
         simulate.simulator,
+        prove.simulate,
+        deploy.deploy,
+        deploy.template,
+        deploy.destroy,
         demo.demo,
     ):
         cli.add_command(command)

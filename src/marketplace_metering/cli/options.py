@@ -36,8 +36,8 @@ def store_options(command: Command) -> Command:
     return click.option(
         "--store",
         metavar="URL",
-        help="Where usage and ledger are kept, sqlite:///FILE (or METERING_STORE; "
-        "metering.db in the current folder if neither is given).",
+        help="Where usage and ledger are kept: sqlite:///FILE or dynamodb://STACK (or "
+        "METERING_STORE; metering.db in the current folder if neither is given).",
     )(command)
 
 

@@ -8,15 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from marketplace_metering.adapters.sqlite import SqliteStore, StoreUnusableError
 from marketplace_metering.adapters.system import SystemClock
 from marketplace_metering.cli.options import Failure, load_settings
 from marketplace_metering.core.policy import InvalidSettingError
 from marketplace_metering.corrections import Corrections
-from marketplace_metering.ports import Ports
+from marketplace_metering.ports import Ports, Store
 from marketplace_metering.reports import Reports
 from marketplace_metering.settings import Settings
-from marketplace_metering.wiring import open_corrections, open_ports, open_reports, open_store
+from marketplace_metering.wiring import DYNAMODB, OpenStore, open_ports, open_store
 
 
 @dataclass
@@ -24,18 +23,23 @@ class Session:
     """One command's view of the world."""
 
     settings: Settings
-    store: SqliteStore
+    opened: OpenStore
     clock: SystemClock
 
-    @cached_property
+    @property
+    def store(self) -> Store:
+        """Usage records and ledger."""
+        return self.opened.store
+
+    @property
     def reports(self) -> Reports:
         """The reading side of the store."""
-        return open_reports(self.store)
+        return self.opened.reports
 
-    @cached_property
+    @property
     def corrections(self) -> Corrections:
         """What a person may do to listed usage records."""
-        return open_corrections(self.store)
+        return self.opened.corrections
 
     @cached_property
     def ports(self) -> Ports:
@@ -52,16 +56,49 @@ class Session:
 def session(config: str | None, store: str | None) -> Iterator[Session]:
     """Open the store for one command; what goes wrong with it is said, not traced."""
     settings = load_settings(config, store)
+    on_aws = settings.store.startswith(DYNAMODB)
+    with _on_aws(settings) if on_aws else _on_this_machine(settings):
+        opened = open_store(settings.store, settings)
+        try:
+            yield Session(settings, opened, SystemClock())
+        finally:
+            opened.close()
+
+
+def _unusable(settings: Settings, why: object) -> Failure:
+    return Failure(
+        f"the store {settings.store} cannot be used: {why}; nothing that was confirmed is lost, "
+        "repeat the command when that is mended"
+    )
+
+
+@contextmanager
+def _on_this_machine(settings: Settings) -> Iterator[None]:
+    from marketplace_metering.adapters.sqlite import StoreUnusableError
+
     try:
-        opened = open_store(settings.store)
+        yield
     except (StoreUnusableError, InvalidSettingError) as error:
         raise Failure(str(error)) from error
-    try:
-        yield Session(settings, opened, SystemClock())
     except sqlite3.OperationalError as error:
-        raise Failure(
-            f"the store {settings.store} cannot be used: {error}; nothing that was confirmed is "
-            "lost, repeat the command when that is mended"
-        ) from error
-    finally:
-        opened.close()
+        raise _unusable(settings, error) from error
+
+
+@contextmanager
+def _on_aws(settings: Settings) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from marketplace_metering.adapters.dynamodb import StoreBusyError, StoreError
+
+    try:
+        yield
+    except InvalidSettingError as error:
+        raise Failure(str(error)) from error
+    except ClientError as error:
+        said = error.response.get("Error", {})
+        if said.get("Code") == "ResourceNotFoundException":
+            why = "there is no such stack in this account and region (AWS_DEFAULT_REGION)"
+            raise _unusable(settings, why) from error
+        raise _unusable(settings, error) from error
+    except (BotoCoreError, StoreBusyError, StoreError) as error:
+        raise _unusable(settings, error) from error

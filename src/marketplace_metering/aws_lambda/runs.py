@@ -1,0 +1,71 @@
+"""One run of each function: a use case within its time, then whoever has to know."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from marketplace_metering.aws_lambda.app import App
+from marketplace_metering.aws_lambda.budget import (
+    JOB_RESERVE,
+    MARKING_TIME,
+    PROCESSOR_RESERVE,
+    Context,
+    end_of_work,
+)
+from marketplace_metering.aws_lambda.events import JobRequest
+from marketplace_metering.aws_lambda.telemetry import (
+    log,
+    log_job,
+    log_processor,
+    measure_age,
+    measure_job,
+    measure_processor,
+)
+from marketplace_metering.seal import SealReport, seal
+from marketplace_metering.submit import Stop, submit
+
+
+def run_job(app: App, request: JobRequest, context: Context) -> tuple[SealReport, bool]:
+    """Seal, ring, and go on in a further invocation if time ran out; answers whether one does.
+
+    The doorbell is rung whether anything was sealed or not: entries of earlier runs may be due.
+    """
+    until = end_of_work(app.ports.clock.now(), context, JOB_RESERVE)
+    report = seal(app.ports, app.policy, request.scope, until)
+    app.doorbell.ring()
+    # A round that did nothing would start another one for ever; the next hour's run goes on then.
+    continues = report.is_cut_short and (report.entries > 0 or report.rejected_records > 0)
+    if continues:
+        app.successor.start(request.next_round())
+    app.tell()
+    log_job(report)
+    measure_job(report)
+    _measure_age(app)
+    return report, continues
+
+
+def run_processor(app: App, context: Context) -> None:
+    """Submit, and ring again if time ran out with work left."""
+    until = end_of_work(app.ports.clock.now(), context, PROCESSOR_RESERVE)
+    report = submit(app.ports, app.policy, until)
+    if report.stop is Stop.BUDGET:
+        report.written_back += app.ports.store.write_back(app.ports.clock.now() + MARKING_TIME)
+    # Only after a run that got something done: an error cannot ring for ever, the clock rings then.
+    is_worth_more = report.requests > 0 or report.written_back > 0
+    if app.ports.clock.now() >= until and is_worth_more:
+        log.info("time is up with work left; ringing again")
+        app.doorbell.ring()
+    app.tell()
+    log_processor(report)
+    measure_processor(report)
+    _measure_age(app)
+
+
+def _measure_age(app: App) -> None:
+    now = app.ports.clock.now()
+    oldest = app.gauges.oldest_pending_at()
+    deadline = app.gauges.earliest_deadline()
+    measure_age(
+        timedelta(0) if oldest is None else max(now - oldest, timedelta(0)),
+        None if deadline is None else deadline - now,
+    )

@@ -1,0 +1,103 @@
+"""`metering simulate`: prove on this machine that usage is metered exactly once."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from marketplace_metering.cli.options import FAILED, OK, json_option
+
+if TYPE_CHECKING:
+    from marketplace_metering.simulation.life import Life
+    from marketplace_metering.simulation.many import Total
+
+RUNS_DEFAULT = 100
+LINES_SHOWN = 60
+
+
+@click.command()
+@click.option("--seed", type=click.IntRange(0), help="The first world; alone it is told in full.")
+@click.option("--runs", type=click.IntRange(1), help="How many worlds, one for each seed.")
+@click.option(
+    "--store", type=click.Choice(("sqlite", "dynamodb")), default="sqlite", show_default=True
+)
+@click.option("--jobs", type=click.IntRange(1), help="Processors to use; all if not given.")
+@click.option("--story", is_flag=True, help="Tell everything that happened in the first world.")
+@json_option
+def simulate(
+    seed: int | None, runs: int | None, store: str, jobs: int | None, story: bool, as_json: bool
+) -> None:
+    """Meter usage in simulated worlds full of crashes, outages and lost answers, and audit them.
+
+    A seed decides everything in its world: what is used, who runs when, what fails. Exits with 1
+    if a single unit of usage is lost, billed twice or left without a reason in any of them.
+    """
+    from marketplace_metering.simulation.life import live
+    from marketplace_metering.simulation.many import processors
+    from marketplace_metering.simulation.many import simulate as simulate_many
+
+    first = 1 if seed is None else seed
+    if story or (seed is not None and runs is None and not as_json):
+        _tell(live(first, store), in_full=True)
+    count = runs or (RUNS_DEFAULT if seed is None else 1)
+    began_s = time.monotonic()
+    seeds = range(first, first + count)
+    total = simulate_many(seeds, store, jobs or processors(), _progress(count))
+    took_s = time.monotonic() - began_s
+    if as_json:
+        from marketplace_metering.cli.render import print_json
+
+        print_json({"store": store, "seconds": round(took_s, 3), **total.as_json()})
+    else:
+        _report(total, took_s)
+    if total.violations and not as_json:
+        worst, _what = total.violations[0]
+        _tell(live(worst, store), in_full=False)
+    sys.exit(FAILED if total.violations else OK)
+
+
+def _progress(count: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from marketplace_metering.cli.render import errors
+
+    def show(total: Total) -> None:
+        if errors.is_terminal and total.seeds % 20 == 0:
+            errors.print(f"\r{total.seeds} of {count} worlds", end="")
+
+    return show
+
+
+def _report(total: Total, took_s: float) -> None:
+    from marketplace_metering.cli.render import out, table
+
+    pace_ms = took_s * 1_000 / max(total.seeds, 1)
+    out.print(
+        f"{total.seeds} worlds in {took_s:.1f} s ({pace_ms:.0f} ms each): {total.steps} steps, "
+        f"{sum(total.runs.values())} runs, {total.requests} requests to AWS, "
+        f"{total.accepted} windows billed",
+        soft_wrap=True,
+    )
+    for title, counts in (("faults", total.faults), ("rare branches", total.marks)):
+        drawn = table(title, "what", "times", numbers=1)
+        for name, times in sorted(counts.items(), key=lambda each: (-each[1], each[0])):
+            drawn.add_row(name, str(times))
+        out.print(drawn)
+    if not total.violations:
+        out.print("no unit of usage was lost, billed twice or left without a reason")
+    for seed, what in total.violations:
+        out.print(f"VIOLATION in world {seed}: {what}", soft_wrap=True, markup=False)
+
+
+def _tell(life: Life, in_full: bool) -> None:
+    from marketplace_metering.cli.render import out
+
+    lines = life.lines if in_full else life.lines[-LINES_SHOWN:]
+    out.print(f"the story of world {life.seed}, with {', '.join(life.mix) or 'no faults'}")
+    if len(lines) < len(life.lines):
+        out.print(f"... {len(life.lines) - len(lines)} lines before")
+    for line in lines:
+        out.print(line, soft_wrap=True, markup=False)
+    out.print(f"timeline {life.digest}; to see it again:", soft_wrap=True)
+    out.print(f"  metering simulate --seed {life.seed} --store {life.store}", soft_wrap=True)

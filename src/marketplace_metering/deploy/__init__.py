@@ -1,0 +1,1 @@
+"""Bringing the metering stack into an AWS account, and taking it away again."""

@@ -1,0 +1,163 @@
+"""Deploying the stack: package, upload, change set, approval, progress, outputs.
+
+The AWS settings are the usual ones, AWS_ENDPOINT_URL included, so that the same code deploys to an
+emulator.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import ClientError
+
+from marketplace_metering.adapters.aws.clients import AwsClient
+from marketplace_metering.adapters.dynamodb.schema import table_names
+from marketplace_metering.deploy import bucket, changes, progress, template
+from marketplace_metering.deploy.changes import ChangeSet
+from marketplace_metering.deploy.errors import DeployError
+from marketplace_metering.deploy.package import Package, build
+from marketplace_metering.deploy.progress import StackEvent
+
+# The longest name in the stack is a function's: <stack>-MeteringProcessor in at most 64 letters.
+STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,45}")
+POLL_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be deployed; parameters that are not named keep their values or defaults."""
+
+    stack: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    bucket: str | None = None
+    is_dry_run: bool = False  # upload nothing; the change set can then be looked at, not applied
+    poll_s: float = POLL_S
+
+    def __post_init__(self) -> None:
+        check_name(self.stack)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is ready to be applied."""
+
+    request: Request
+    bucket: str
+    package: Package
+    kept_tables: tuple[str, ...]  # of an earlier stack of this name: taken over
+    change_set: ChangeSet | None  # None: the stack is already as asked for
+
+
+def check_name(stack: str) -> None:
+    """Refuse what CloudFormation or the names made from it would refuse later."""
+    if not STACK_NAME.fullmatch(stack):
+        raise DeployError(
+            f"stack name {stack} refused: a letter first, then letters, digits and hyphens, at "
+            "most 46, because the names of tables and functions begin with it"
+        )
+
+
+def deploy(
+    session: boto3.session.Session,
+    request: Request,
+    approve: Callable[[Plan], bool] = lambda plan: True,
+    on_event: Callable[[StackEvent], None] = lambda event: None,
+    package: Package | None = None,
+) -> Mapping[str, str]:
+    """Bring the stack to what is asked for; answers its outputs."""
+    plan = prepare(session, request, package)
+    if plan.change_set is None:
+        return outputs(session, request.stack)
+    if not approve(plan):
+        discard(session, plan)
+        raise DeployError(f"nothing was changed: stack {request.stack} is as it was")
+    return apply(session, plan, on_event)
+
+
+def prepare(
+    session: boto3.session.Session, request: Request, package: Package | None = None
+) -> Plan:
+    """Package, upload and ask CloudFormation what it would do. Nothing runs differently yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        built = package or build(Path(folder) / template.PACKAGE_FILE)
+        identity = session.client("sts").get_caller_identity()
+        account, partition = identity["Account"], identity["Arn"].split(":")[1]
+        region = session.region_name
+        if region is None:
+            raise DeployError("no region: set AWS_DEFAULT_REGION or name one with --region")
+        name = request.bucket or bucket.default_name(request.stack, account, region)
+        if not request.is_dry_run:
+            s3 = session.client("s3")
+            if request.bucket is None:
+                bucket.ensure(s3, name, account, region, partition)
+            bucket.upload(s3, name, account, built)
+    cloudformation = session.client("cloudformation")
+    kept = _kept_tables(session, request.stack)
+    tags = {"marketplace-metering": request.stack}
+    if product := request.parameters.get("ProductCode"):
+        tags["marketplace-product-code"] = product
+    change_set = changes.create(
+        cloudformation,
+        request.stack,
+        template.for_stack(request.stack, name, bucket.key_of(built)),
+        request.parameters,
+        tags,
+        kept,
+        request.poll_s,
+    )
+    return Plan(request, name, built, kept, change_set)
+
+
+def discard(session: boto3.session.Session, plan: Plan) -> None:
+    """Leave the stack as it is."""
+    if plan.change_set is not None:
+        changes.discard(session.client("cloudformation"), plan.change_set)
+
+
+def apply(
+    session: boto3.session.Session, plan: Plan, on_event: Callable[[StackEvent], None]
+) -> Mapping[str, str]:
+    """Apply the changes and follow them to their end; answers the outputs."""
+    assert plan.change_set is not None and not plan.request.is_dry_run, "nothing can be applied"
+    cloudformation = session.client("cloudformation")
+    stack = plan.request.stack
+    seen = progress.seen_so_far(cloudformation, stack)
+    cloudformation.execute_change_set(ChangeSetName=plan.change_set.arn)
+    status, failures = progress.follow(cloudformation, stack, seen, on_event, plan.request.poll_s)
+    if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
+        raise DeployError(f"stack {stack} ended as {status}: {progress.causes(failures)}")
+    return outputs(session, stack)
+
+
+def outputs(session: boto3.session.Session, stack: str) -> Mapping[str, str]:
+    """The outputs of a stack; none if there is no stack."""
+    described = changes.describe_stack(session.client("cloudformation"), stack) or {}
+    return {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", ())}
+
+
+def existing_tables(session: boto3.session.Session, stack: str) -> tuple[str, ...]:
+    """The tables of this stack that exist, whether the stack does or not."""
+    dynamodb = session.client("dynamodb")
+    return tuple(name for name in table_names(stack) if _exists(dynamodb, name))
+
+
+def _kept_tables(session: boto3.session.Session, stack: str) -> tuple[str, ...]:
+    found = changes.describe_stack(session.client("cloudformation"), stack)
+    if found is not None and found["StackStatus"] != changes.IN_REVIEW:
+        return ()
+    return existing_tables(session, stack)
+
+
+def _exists(dynamodb: AwsClient, table: str) -> bool:
+    try:
+        dynamodb.describe_table(TableName=table)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return False
+        raise
+    return True

@@ -1,0 +1,1 @@
+"""The library an application records usage with; its public names are those of the package."""

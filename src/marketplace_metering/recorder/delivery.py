@@ -1,0 +1,113 @@
+"""Batches to the store, the oldest first; what the store does not take now stays."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.recorder import log
+from marketplace_metering.recorder.counters import Counters
+from marketplace_metering.recorder.secrets import without_secrets
+from marketplace_metering.recorder.sinks.port import Delivered, Sink
+from marketplace_metering.recorder.spool import Batch, Spool
+
+RETRY_FIRST_S = 0.5
+RETRY_LONGEST_S = 30.0
+
+OnRefused = Callable[[UsageRecord, Problem], None]
+
+
+class Delivery:
+    """The outbox of a recorder; used by one thread at a time."""
+
+    def __init__(
+        self, sink: Sink, spool: Spool, counters: Counters, on_refused: OnRefused | None
+    ) -> None:
+        self._sink = sink
+        self._spool = spool
+        self._counters = counters
+        self._on_refused = on_refused
+        self._outbox: deque[Batch] = deque()
+        self._left: list[UsageRecord] | None = None  # of the oldest batch, once it was tried
+        self.waiting_bytes = 0
+        self.failures_in_a_row = 0
+
+    def __len__(self) -> int:
+        return len(self._outbox)
+
+    def take(self, batch: Batch) -> None:
+        """Have one more batch to deliver."""
+        self._outbox.append(batch)
+        self.waiting_bytes += batch.size
+
+    def run(self, give_up_s: float | None = None) -> bool:
+        """Deliver until nothing waits, the store does not take something, or time is up."""
+        is_first = True
+        while self._outbox:
+            if give_up_s is not None and time.monotonic() >= give_up_s and not is_first:
+                return False
+            is_first = False
+            batch = self._outbox[0]
+            if self._left is None:
+                self._left = self._spool.load(batch)
+            delivered = self._sink.put(self._left)
+            self._count(delivered)
+            for record, problem in delivered.clashes:
+                self._refuse(record, problem)
+            self._left = delivered.left or None
+            if delivered.left:
+                self._fail(delivered)
+                return False
+            self._spool.forget(batch)
+            self._outbox.popleft()
+            self.waiting_bytes -= batch.size
+            if self.failures_in_a_row:
+                log.info("usage goes to %s again", self._sink.name)
+            self.failures_in_a_row = 0
+            self._counters.last_failure = None
+        return True
+
+    def _count(self, delivered: Delivered) -> None:
+        self._counters.added += delivered.added
+        self._counters.already_there += delivered.already_there
+        self._counters.refused += len(delivered.clashes)
+
+    def _fail(self, delivered: Delivered) -> None:
+        reason = delivered.reason or "the store gave no reason"
+        self._counters.failed_rounds += 1
+        self._counters.last_failure = reason
+        # The first failure is told at once, then the second, the fourth, the eighth and so on.
+        self.failures_in_a_row += 1
+        if self.failures_in_a_row & (self.failures_in_a_row - 1) == 0:
+            log.warning(
+                "usage waits, %d batches: %s does not take it (%d tries in a row): %s",
+                len(self._outbox),
+                self._sink.name,
+                self.failures_in_a_row,
+                reason,
+            )
+
+    def _refuse(self, record: UsageRecord, problem: Problem) -> None:
+        from marketplace_metering.core.exact_json import exact_json
+        from marketplace_metering.recorder.batches import item_of
+
+        log.error("usage of account %s was not counted: %s", record.account, problem)
+        line = exact_json({"refused": str(problem), "record": item_of(record)})
+        try:
+            self._spool.refuse(line.encode() + b"\n")
+        except OSError as error:
+            log.error("the spool keeps no refusals: %s; this one was %s", error.strerror, line)
+        if self._on_refused is not None:
+            try:
+                self._on_refused(record, problem)
+            except Exception as error:  # noqa: BLE001 - the application's own code
+                log.error("on_refused failed: %s", without_secrets(repr(error)))
+
+    def pause_s(self) -> float:
+        """How long to wait before the next try: longer each time, and never all at once."""
+        import random
+
+        longest = min(RETRY_LONGEST_S, RETRY_FIRST_S * 2 ** min(self.failures_in_a_row, 10))
+        return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, keeps no secret

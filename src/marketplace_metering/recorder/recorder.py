@@ -1,0 +1,308 @@
+"""`UsageRecorder`: an application records usage here, and it is in the store soon after, once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from os import PathLike
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from marketplace_metering.core.limits import MICROS_PER_UNIT
+from marketplace_metering.core.record import EARLIEST_NS
+from marketplace_metering.recorder import lifecycle, log
+from marketplace_metering.recorder.counters import Counters
+from marketplace_metering.recorder.delivery import Delivery, OnRefused
+from marketplace_metering.recorder.errors import SpoolUnusableError
+from marketplace_metering.recorder.filling import Filling
+from marketplace_metering.recorder.secrets import without_secrets
+from marketplace_metering.recorder.settings import (
+    FLUSH_INTERVAL_S,
+    SPOOL_BYTES_MAX,
+    Settings,
+    WhenFull,
+)
+from marketplace_metering.recorder.sinks.choose import open_sink
+from marketplace_metering.recorder.sinks.port import Sink
+from marketplace_metering.recorder.slots import UNITS_MAX, Call, Slots
+from marketplace_metering.recorder.spool import MemorySpool, Spool
+from marketplace_metering.recorder.worker import Worker
+
+if TYPE_CHECKING:
+    from marketplace_metering.recorder.stats import RecorderStats
+
+ADOPT_EVERY_S = 30.0
+EXIT_TIMEOUT_S = 10.0
+HOLD_TIMEOUT_S = 5.0
+FREEZE_AGAIN_S = 1.0
+GIVE_BACK_TIMEOUT_S = 2.0
+
+
+class UsageRecorder:
+    """Records usage: thread-safe, fork-safe, durable against `kill -9` (docs/recorder.md).
+
+    with UsageRecorder("dynamodb://my-stack-MeteringRecords",
+                       spool="/var/lib/my-app/usage", product="abc123xyz456") as recorder:
+        recorder.record("123456789012", "api_calls", 1)
+    """
+
+    def __init__(
+        self,
+        to: str | Sink,
+        *,
+        spool: str | PathLike[str] | None = None,
+        durable: bool = True,
+        product: str | None = None,
+        flush_interval: float = FLUSH_INTERVAL_S,
+        when_full: WhenFull = "raise",
+        spool_bytes_max: int = SPOOL_BYTES_MAX,
+        fsync: bool = False,
+        background: bool = True,
+        on_refused: OnRefused | None = None,
+    ) -> None:
+        self._settings = Settings(
+            spool=spool,
+            durable=durable,
+            product=product,
+            flush_interval=flush_interval,
+            when_full=when_full,
+            spool_bytes_max=spool_bytes_max,
+            fsync=fsync,
+            background=background,
+        )
+        self._sink = open_sink(to)
+        self._spool = self._open_spool()
+        self._on_refused = on_refused
+        self._slots = Slots(product)
+        self._slot = self._slots.get
+        self._is_given_back = False
+        self._is_held = (False, False)
+        self._begin()
+        lifecycle.register(self)
+        if background and self._spool.has_leftovers():
+            self._worker.wake()
+
+    def _begin(self) -> None:
+        """An empty recorder, with nothing waiting, no thread and fresh locks."""
+        self._counters = Counters()
+        self._delivery = Delivery(self._sink, self._spool, self._counters, self._on_refused)
+        self._worker = Worker(self)
+        wake = self._worker.wake if self._settings.background else _nobody
+        self._filling = Filling(self._settings, self._spool, self._counters, self._sink.name, wake)
+        self._add = self._filling.add
+        self._cycle = threading.Lock()  # held while spool and store are worked on
+        self._retry_at_s: float | None = None
+        self._adopt_at_s = 0.0
+
+    def _open_spool(self) -> Spool:
+        if not self._settings.durable:
+            return MemorySpool()
+        from marketplace_metering.recorder.spool_on_disk import DiskSpool
+
+        settings = self._settings
+        return DiskSpool(settings.directory, self._sink.name, log.error, fsync=settings.fsync)
+
+    def record(
+        self,
+        account: str,
+        dimension: str,
+        quantity: int | Decimal,
+        *,
+        product: str | None = None,
+        at: datetime | None = None,
+        event_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        license_arn: str | None = None,
+    ) -> None:
+        """Record usage. When this returns, a durable recorder does not lose it any more.
+
+        With `event_id` and its time `at`, the same event counts once, however often it is
+        recorded and by whom. Raises InvalidUsageError for usage that could never be metered,
+        SpoolFullError when nothing more fits, SpoolUnusableError and RecorderClosedError; then
+        nothing was recorded.
+        """
+        now_ns = time.time_ns()
+        if (
+            type(quantity) is int
+            and 0 <= quantity <= UNITS_MAX
+            and at is None
+            and event_id is None
+            and tags is None
+            and now_ns >= EARLIEST_NS
+        ):
+            try:
+                slot = self._slot((account, dimension, product, license_arn, ()))
+            except TypeError:  # not even hashable: the careful way says what is wrong
+                slot = None
+            if slot is not None:
+                self._add(slot, quantity * MICROS_PER_UNIT, now_ns, None)
+                return
+        call = Call(account, dimension, quantity, product, at, event_id, tags, license_arn)
+        slot, micros, at_ns = self._slots.check(call, now_ns)
+        self._add(slot, micros, at_ns, event_id)
+
+    def seconds_to_wait(self) -> float | None:
+        """Until something is to be done; None: until usage is recorded."""
+        times = [each for each in (self._filling.due_at_s, self._retry_at_s) if each is not None]
+        if self._settings.durable:
+            times.append(self._adopt_at_s)
+        return max(min(times) - time.monotonic(), 0.0) if times else None
+
+    def flush_if_due(self) -> None:
+        """What the background thread does."""
+        if self.seconds_to_wait() == 0.0:
+            with self._cycle:
+                self._run_cycle(everything=False)
+
+    def _run_cycle(self, *, everything: bool, give_up_s: float | None = None) -> bool:
+        """Take over what the dead left, freeze, deliver; answers whether nothing waits any more."""
+        now_s = time.monotonic()
+        if everything or now_s >= self._adopt_at_s:
+            self._adopt_at_s = now_s + ADOPT_EVERY_S
+            self._adopt()
+        due_at_s = self._filling.due_at_s
+        if everything or (due_at_s is not None and now_s >= due_at_s):
+            # While the store takes nothing, sums go on growing: fewer usage records later.
+            if everything or self._retry_at_s is None or self._filling.is_large:
+                self._freeze()
+            else:
+                self._filling.due_at_s = self._retry_at_s
+        is_done = False
+        if everything or self._retry_at_s is None or now_s >= self._retry_at_s:
+            is_done = self._delivery.run(give_up_s)
+            self._retry_at_s = None if is_done else time.monotonic() + self._delivery.pause_s()
+        self._filling.make_room(self._delivery.waiting_bytes)
+        return is_done and self._filling.unfrozen is None
+
+    def _adopt(self) -> None:
+        try:
+            for batch in self._spool.adopt():
+                self._delivery.take(batch)
+        except SpoolUnusableError as error:
+            log.error("what others left in the spool is not looked at: %s", error)
+
+    def _freeze(self) -> None:
+        self._filling.take_out()
+        try:
+            while (segment := self._filling.unfrozen) is not None:
+                self._delivery.take(self._spool.freeze(segment))
+                self._filling.frozen()
+                self._filling.make_room(self._delivery.waiting_bytes)
+        except SpoolUnusableError as error:
+            log.error("usage stays in its journal: %s", error)
+            self._filling.due_at_s = time.monotonic() + FREEZE_AGAIN_S
+
+    def flush(self, timeout: float = 30.0) -> bool:
+        """Whether everything that was recorded before this call is in the store now."""
+        give_up_s = time.monotonic() + timeout
+        while not self._is_given_back:
+            if not self._cycle.acquire(timeout=max(give_up_s - time.monotonic(), 0.0)):
+                return False
+            try:
+                if self._run_cycle(everything=True, give_up_s=give_up_s):
+                    return True
+            finally:
+                self._cycle.release()
+            pause_s = self._delivery.pause_s()
+            if time.monotonic() + pause_s >= give_up_s:
+                return False
+            time.sleep(pause_s)
+        return True
+
+    def close(self, timeout: float = 30.0) -> bool:
+        """Flush and end; whether everything is in the store.
+
+        What is not stays in the spool for the next recorder of the same directory. Without a
+        spool it is lost, and the log says how much.
+        """
+        if not self._filling.close():
+            return True
+        self._worker.stop()
+        is_done = self.flush(timeout)
+        if not is_done:
+            self._tell_what_is_left()
+        if self._cycle.acquire(timeout=GIVE_BACK_TIMEOUT_S):
+            try:
+                self._is_given_back = True
+                self._spool.close()
+                self._sink.close()
+            finally:
+                self._cycle.release()
+        # Otherwise the thread is in the middle of a put. Its locks end with the process.
+        return is_done
+
+    def _tell_what_is_left(self) -> None:
+        stats = self.stats()
+        left = f"{stats.waiting_batches} batches and {stats.waiting_calls} calls"
+        why = without_secrets(str(stats.last_failure))
+        if self._settings.durable:
+            log.warning("%s wait in the spool for the next start: %s", left, why)
+        else:
+            log.error("usage is lost, %s were only in memory: %s", left, why)
+
+    def close_at_exit(self) -> None:
+        """The process ends."""
+        self.close(EXIT_TIMEOUT_S)
+
+    def hold_still(self) -> None:
+        """A fork comes. SQLite and TLS have locks of their own, which a child would find taken
+        if a thread were inside; a store that does not answer must not stop the fork, though."""
+        self._is_held = (
+            self._cycle.acquire(timeout=HOLD_TIMEOUT_S),
+            self._filling.lock.acquire(timeout=HOLD_TIMEOUT_S),
+        )
+
+    def go_on(self) -> None:
+        """The fork is over, and this is the parent."""
+        for lock, is_held in zip((self._cycle, self._filling.lock), self._is_held, strict=True):
+            if is_held:
+                lock.release()
+
+    def begin_anew_in_fork(self) -> None:
+        """What was recorded before the fork is the parent's to deliver."""
+        was_closed = self._filling.is_closed
+        self._spool.abandon()
+        self._sink.abandon()
+        self._begin()
+        if was_closed:
+            self._filling.close()
+            self._is_given_back = True
+
+    def stats(self) -> RecorderStats:
+        """The counters so far."""
+        from marketplace_metering.recorder.stats import RecorderStats
+
+        with self._filling.lock:
+            calls, repeated, size, calls_taken_out = self._filling.waiting()
+            counters = self._counters
+            return RecorderStats(
+                recorded=counters.recorded + calls,
+                repeated=counters.repeated + repeated,
+                added=counters.added,
+                already_there=counters.already_there,
+                refused=counters.refused,
+                dropped=counters.dropped,
+                failed_rounds=counters.failed_rounds,
+                waiting_calls=calls + calls_taken_out,
+                waiting_batches=len(self._delivery),
+                waiting_bytes=self._delivery.waiting_bytes + size,
+                last_failure=counters.last_failure,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _nobody() -> None:
+    """Without a thread nobody is to be woken."""

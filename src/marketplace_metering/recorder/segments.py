@@ -1,0 +1,230 @@
+"""What was recorded between two flushes: one sum per group, and the events with ids.
+
+A *group* is one meter during one UTC hour with the same tags. A segment is kept in memory and, if
+the recorder is durable, in a journal at the same time; reading the journal gives the same segment.
+What becomes of it is a function of its content and its name alone, so that whoever finishes it
+after a crash writes the same usage records with the same ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol, TypeVar
+
+from marketplace_metering.core.hours import NS_PER_HOUR
+from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
+from marketplace_metering.core.record import Tags, UsageRecord
+from marketplace_metering.recorder.places import place_of, second_of
+
+ENTRY_BYTES = 400  # about what a group or an event takes in memory
+_Entry = TypeVar("_Entry")
+
+SUM = "sum:"  # how the ids of sums begin
+
+
+class TaggedMeter(NamedTuple):
+    """A meter and the tags of its usage."""
+
+    account: str
+    product: str
+    dimension: str
+    license_arn: str | None
+    tags: Tags
+
+
+class Journal(Protocol):
+    """Where a segment is kept besides memory."""
+
+    def append(self, line: bytes) -> int:
+        """Keep a line and answer its bytes, or raise and keep nothing of it."""
+
+    def sync(self, position: int) -> None:
+        """Return when everything up to the position is on the disk itself."""
+
+
+class Group:
+    """The sum of a group, so far."""
+
+    __slots__ = ("count", "end_ns", "first_ns", "meter", "micros", "number", "segment", "start_ns")
+
+    def __init__(self, segment: Segment | None, number: int, meter: TaggedMeter, ns: int) -> None:
+        self.segment = segment
+        self.number = number
+        self.meter = meter
+        self.start_ns = ns - ns % NS_PER_HOUR
+        self.end_ns = self.start_ns + NS_PER_HOUR
+        self.first_ns = ns
+        self.micros = 0
+        self.count = 0
+
+
+NO_GROUP = Group(None, -1, TaggedMeter("", "", "", None, ()), 0)
+
+
+# An event with an id: number of its group, millionths, its second, id. The same twice is one.
+Event = tuple[int, int, int, str]
+
+
+class Segment:
+    """Groups and events; not thread-safe, the recorder's lock guards it."""
+
+    def __init__(self, name: str, journal: Journal | None = None) -> None:
+        self.name = name
+        self.journal = journal
+        self.size = 0  # bytes: on disk, or in memory where there is no journal
+        self.repeated = 0
+        self.event_calls = 0
+        self._groups: list[Group] = []
+        self._by_name: dict[tuple[TaggedMeter, int], Group] = {}
+        self._events: dict[Event, None] = {}
+
+    @property
+    def entries(self) -> int:
+        """How many usage records it may become."""
+        return len(self._groups) + len(self._events)
+
+    @property
+    def calls(self) -> int:
+        """How many calls it holds."""
+        return sum(group.count for group in self._groups) + self.event_calls
+
+    def group(self, meter: TaggedMeter, ns: int) -> Group:
+        """The group of usage at an instant."""
+        name = (meter, ns // NS_PER_HOUR)
+        group = self._by_name.get(name)
+        if group is None:
+            group = Group(self, len(self._groups), meter, ns)
+            self.size += self._keep(line_of_group, group)
+            self._groups.append(group)
+            self._by_name[name] = group
+        return group
+
+    def add(self, group: Group, micros: int, ns: int) -> None:
+        """Count usage."""
+        if ns >= group.first_ns:
+            if self.journal is not None:
+                self.size += self.journal.append(b"u %d %d" % (group.number, micros))
+        else:
+            if self.journal is not None:
+                self.size += self.journal.append(b"t %d %d %d" % (group.number, micros, ns))
+            group.first_ns = ns
+        group.micros += micros
+        group.count += 1
+
+    def add_event(self, group: Group, micros: int, ns: int, event_id: str) -> None:
+        """Count an event, once."""
+        event = (group.number, micros, second_of(ns), event_id)
+        if event in self._events:
+            self.repeated += 1  # it is kept already: nothing to make durable
+        else:
+            self.size += self._keep(line_of_event, event)
+            self._events[event] = None
+        self.event_calls += 1
+
+    def _keep(self, line_of: Callable[[_Entry], bytes], entry: _Entry) -> int:
+        return ENTRY_BYTES if self.journal is None else self.journal.append(line_of(entry))
+
+    def usage_records(self) -> list[UsageRecord]:
+        """What the store is to hold: a usage record per sum, and one per event."""
+        records = [
+            _usage_record(group.meter, micros, group.first_ns, _id(self.name, group, part))
+            for group in self._groups
+            if group.count
+            for part, micros in enumerate(_parts(group.micros))
+        ]
+        for number, micros, second_ns, event_id in self._events:
+            meter = self._groups[number].meter
+            records.append(_usage_record(meter, micros, second_ns, event_id))
+        return records
+
+    def replay(self, lines: Iterable[bytes]) -> list[bytes]:
+        """Take in the lines of a journal; answers those that mean nothing."""
+        wrong = []
+        groups: dict[int, Group] = {}
+        for line in lines:
+            try:
+                self._replay(line, groups)
+            except (KeyError, ValueError, TypeError):
+                wrong.append(line)
+        return wrong
+
+    def _replay(self, line: bytes, groups: dict[int, Group]) -> None:
+        kind, _space, rest = line.partition(b" ")
+        if kind == b"g":
+            number, ns, text = rest.split(b" ", 2)
+            # Numbers count from the journal's own: a damaged line must not shift the others'.
+            group = groups[int(number)] = self._group_at(int(number), read_meter(text), int(ns))
+            assert group.number == int(number)
+        elif kind == b"u":
+            number, micros = rest.split(b" ")
+            self.add(groups[int(number)], int(micros), groups[int(number)].first_ns)
+        elif kind == b"t":
+            number, micros, ns = rest.split(b" ")
+            self.add(groups[int(number)], int(micros), int(ns))
+        elif kind == b"e":
+            number, micros, ns, text = rest.split(b" ", 3)
+            self.add_event(groups[int(number)], int(micros), int(ns), read_text(text))
+        else:
+            raise ValueError(line)
+
+    def _group_at(self, number: int, meter: TaggedMeter, ns: int) -> Group:
+        while len(self._groups) < number:
+            self._groups.append(Group(self, len(self._groups), NO_GROUP.meter, 0))
+        return self.group(meter, ns)
+
+
+def line_of_group(group: Group) -> bytes:
+    """How a journal says that a group was begun."""
+    import json
+
+    return b"g %d %d %s" % (group.number, group.first_ns, json.dumps(group.meter).encode())
+
+
+def read_meter(text: bytes) -> TaggedMeter:
+    """Read back what `line_of_group` wrote."""
+    import json
+
+    account, product, dimension, license_arn, tags = json.loads(text)
+    return TaggedMeter(
+        account, product, dimension, license_arn, tuple((key, value) for key, value in tags)
+    )
+
+
+def line_of_event(event: Event) -> bytes:
+    """How a journal says that an event happened."""
+    import json
+
+    return b"e %d %d %d %s" % (*event[:3], json.dumps(event[3]).encode())
+
+
+def read_text(text: bytes) -> str:
+    """Read back an id."""
+    import json
+
+    found = json.loads(text)
+    if not isinstance(found, str):
+        raise TypeError(found)
+    return found
+
+
+def _parts(micros: int) -> list[int]:
+    """A sum above what one usage record may hold comes in several."""
+    whole, rest = divmod(micros, QUANTITY_MICROS_MAX)
+    return [QUANTITY_MICROS_MAX] * whole + ([rest] if rest or not whole else [])
+
+
+def _id(name: str, group: Group, part: int) -> str:
+    return f"{SUM}{name}:{group.number}" + (f".{part}" if part else "")
+
+
+def _usage_record(meter: TaggedMeter, micros: int, ns: int, event_id: str) -> UsageRecord:
+    return UsageRecord(
+        account=meter.account,
+        product=meter.product,
+        dimension=meter.dimension,
+        created_ns=place_of(event_id, ns),
+        micros=micros,
+        license_arn=meter.license_arn,
+        tags=meter.tags,
+        event_id=event_id,
+    )

@@ -1,0 +1,1 @@
+"""Where a recorder delivers usage records: a port, and the stores behind it."""

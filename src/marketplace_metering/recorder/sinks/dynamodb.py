@@ -1,0 +1,276 @@
+"""The guide's table as a destination: conditional puts, and no permission but PutItem.
+
+[model 1.44.5] PutItem with ReturnValuesOnConditionCheckFailure=ALL_OLD answers a failed condition
+with the item that is there. It is a part of PutItem's own answer, consumes no read capacity, and
+is no GetItem.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from zlib import crc32
+
+from marketplace_metering.core.quantity import Quantity, micros_of
+from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.recorder.batches import timestamp_text
+from marketplace_metering.recorder.errors import RecorderSettingError
+from marketplace_metering.recorder.places import next_place
+from marketplace_metering.recorder.segments import SUM
+from marketplace_metering.recorder.sinks.port import Delivered
+
+SCHEME = "dynamodb://"
+PUTS_AT_ONCE = 8
+PLACES_MAX = 10_000  # looked at for one event; a second has a thousand million
+CONDITION = "attribute_not_exists(customerAWSAccountId)"
+
+Attributes = dict[str, Any]
+
+
+class DynamoDBSink:
+    """The table `<StackName>-MeteringRecords`; see `Sink`.
+
+    `client` may be a boto3 client of your own; without one it is made at the first put, from the
+    usual AWS settings.
+    """
+
+    def __init__(self, table: str, *, region: str | None = None, client: object = None) -> None:
+        self._table = table
+        self._region = region
+        self._given = client
+        self._client: Any = client
+
+    @property
+    def name(self) -> str:
+        """The table."""
+        return f"{SCHEME}{self._table}" + (f"?region={self._region}" if self._region else "")
+
+    @classmethod
+    def of_url(cls, url: str) -> DynamoDBSink:
+        """The table of `dynamodb://TABLE` or `dynamodb://TABLE?region=us-east-1`."""
+        parts = urlsplit(url)
+        query = parse_qs(parts.query, strict_parsing=bool(parts.query))
+        table = url.removeprefix(SCHEME).split("?")[0].strip("/")
+        if not table or set(query) - {"region"}:
+            raise RecorderSettingError(
+                f"{url!r} names no table: give dynamodb://TABLE or dynamodb://TABLE?region=REGION, "
+                "such as dynamodb://my-stack-MeteringRecords"
+            )
+        return cls(table, region=query.get("region", [None])[0])
+
+    def put(self, records: Sequence[UsageRecord]) -> Delivered:
+        """Put each of them, several at once; those of one event id one after the other."""
+        round_ = _Round()
+        try:
+            self._connect()
+        except Exception as error:  # noqa: BLE001 - whatever AWS's set-up raises: usage waits
+            return Delivered(records, reason_of(error))
+        lanes: list[list[UsageRecord]] = [[] for _ in range(PUTS_AT_ONCE)]
+        for record in records:
+            lanes[crc32(_id_of(record).encode()) % PUTS_AT_ONCE].append(record)
+        in_threads([partial(self._put_lane, lane, round_) for lane in lanes if lane])
+        return round_.result(records)
+
+    def _put_lane(self, lane: list[UsageRecord], round_: _Round) -> None:
+        for record in lane:
+            if round_.is_over:
+                return
+            try:
+                round_.answer(record, self._put(record))
+            except Exception as error:  # noqa: BLE001 - usage waits, whatever went wrong
+                round_.fail(error)
+
+    def _put(self, record: UsageRecord) -> Problem | bool:
+        """Whether it was added now, or what is wrong with it."""
+        for place_ns in _places(record):
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=item_of(record, place_ns),
+                    ConditionExpression=CONDITION,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException as error:
+                there = error.response.get("Item")
+                if there is None:
+                    raise UnknownPlaceError from error
+                if _text(there, "event_id") == record.event_id:
+                    return clash(record, there) or False
+            else:
+                return True
+        raise CrowdedSecondError
+
+    def _connect(self) -> None:
+        if self._client is None:
+            import boto3
+            from botocore.config import Config
+
+            config = Config(
+                connect_timeout=3,
+                read_timeout=5,
+                max_pool_connections=PUTS_AT_ONCE,
+                retries={"mode": "standard", "total_max_attempts": 3},
+            )
+            self._client = boto3.session.Session().client(
+                "dynamodb", region_name=self._region, config=config
+            )
+
+    def close(self) -> None:
+        """Give connections back."""
+        if self._given is None and self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def abandon(self) -> None:
+        """In a fork: new connections, the old ones are the parent's."""
+        self._client = self._given
+
+
+class UnknownPlaceError(Exception):
+    """The table did not say what stands at a place that is taken."""
+
+    def __str__(self) -> str:
+        return (
+            "the table does not return the item of a failed condition: "
+            "ReturnValuesOnConditionCheckFailure must reach DynamoDB (boto3 1.28 or newer)"
+        )
+
+
+class CrowdedSecondError(Exception):
+    """Too many other events stand where an event belongs."""
+
+    def __str__(self) -> str:
+        return f"{PLACES_MAX} places of one buyer's second are taken: give events their own times"
+
+
+class _Round:
+    """One go at a batch by several threads; an error that concerns all ends it."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._delivered = Delivered()
+        self._answered: set[int] = set()
+        self._lock = threading.Lock()
+
+    def answer(self, record: UsageRecord, found: Problem | bool) -> None:
+        """Note what became of a usage record."""
+        with self._lock:
+            self._answered.add(id(record))
+            if isinstance(found, Problem):
+                self._delivered.clashes.append((record, found))
+            elif found:
+                self._delivered.added += 1
+            else:
+                self._delivered.already_there += 1
+
+    def fail(self, error: Exception) -> None:
+        """Note what kept a usage record from being put."""
+        with self._lock:
+            self._delivered.reason = reason_of(error)
+            self.is_over = self.is_over or not _concerns_one(error)
+
+    def result(self, records: Sequence[UsageRecord]) -> Delivered:
+        """What became of all of them. What nobody answered for is left, whatever the reason."""
+        self._delivered.left = [each for each in records if id(each) not in self._answered]
+        return self._delivered
+
+
+def _concerns_one(error: Exception) -> bool:
+    if isinstance(error, CrowdedSecondError):
+        return True
+    response = getattr(error, "response", None)  # None for errors of the connection
+    return isinstance(response, dict) and response["Error"]["Code"] == "ValidationException"
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, in a line for the log; what could be a secret is taken out."""
+    from marketplace_metering.recorder.secrets import without_secrets
+
+    return without_secrets(f"{type(error).__name__}: {error}")
+
+
+def _places(record: UsageRecord) -> Iterator[int]:
+    place_ns = record.created_ns
+    for _ in range(PLACES_MAX):
+        yield place_ns
+        place_ns = next_place(place_ns)
+
+
+def _id_of(record: UsageRecord) -> str:
+    assert record.event_id is not None, "every usage record of the recorder has an id"
+    return record.event_id
+
+
+def item_of(record: UsageRecord, place_ns: int) -> Attributes:
+    """The item of a usage record in the guide's table."""
+    item: Attributes = {
+        "customerAWSAccountId": {"S": record.account},
+        "productCode": {"S": record.product},
+        "create_timestamp": {"N": timestamp_text(place_ns)},
+        "dimension": {"S": record.dimension},
+        "quantity": {"N": str(record.quantity)},
+        "metering_pending": {"S": "true"},
+        "event_id": {"S": _id_of(record)},
+    }
+    if record.license_arn is not None:
+        item["licenseArn"] = {"S": record.license_arn}
+    if record.tags:
+        item["tags"] = {"M": {key: {"S": value} for key, value in record.tags}}
+    return item
+
+
+def clash(record: UsageRecord, there: Mapping[str, Any]) -> Problem | None:
+    """What is wrong if the item with the same id holds other usage; marks do not matter."""
+    if _id_of(record).startswith(SUM):
+        return None  # an id of our own: it is this very sum, whatever a person repaired in it
+    mine = item_of(record, record.created_ns)
+    same = ("productCode", "dimension", "licenseArn", "tags")
+    if any(mine.get(name) != there.get(name) for name in same):
+        what = "for another product, licence, dimension or set of tags"
+    else:
+        micros = _micros(there)
+        if micros == record.micros:
+            return None
+        what = "with quantity " + ("unknown" if micros is None else str(Quantity(micros)))
+    return Problem.of(
+        "event_id",
+        record.event_id,
+        f"it was recorded before {what}, and an event counts once",
+        "give the new event an id of its own",
+    )
+
+
+def _text(item: Mapping[str, Any], name: str) -> str | None:
+    value = item.get(name, {}).get("S")
+    return value if isinstance(value, str) else None
+
+
+def _micros(item: Mapping[str, Any]) -> int | None:
+    try:
+        micros = micros_of(Decimal(item["quantity"]["N"]))
+    except (KeyError, InvalidOperation):
+        return None
+    return micros if micros is not None and micros >= 0 else None
+
+
+def in_threads(jobs: Sequence[Callable[[], None]]) -> None:
+    """Do all of them, at the same time where threads can be had: at exit they cannot."""
+    rest = iter(jobs[1:])
+    threads = []
+    alone = list(jobs[:1])
+    for job in rest:
+        thread = threading.Thread(target=job, name="metering-recorder-put", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            alone.append(job)
+        else:
+            threads.append(thread)
+    for job in alone:
+        job()
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,100 @@
+"""The embedded store as a destination: its intake counts each event id once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.recorder.sinks.port import Delivered
+
+if TYPE_CHECKING:
+    from marketplace_metering.ports import Intake, RefusedInput
+    from marketplace_metering.wiring import OpenStore
+
+SQLITE = "sqlite:///"
+SOURCE = "recorder"
+RECORDS_PER_STEP = 2_000
+
+
+class SqliteSink:
+    """A store in a file of this machine; see `Sink`."""
+
+    def __init__(self, url: str) -> None:
+        # Absolute: the spool remembers it, and the next process may start elsewhere.
+        self._url = SQLITE + os.path.abspath(url.removeprefix(SQLITE))
+        self._store: OpenStore | None = None
+        self._intake: Intake | None = None
+        self._thread = 0
+        self._abandoned: list[OpenStore] = []
+
+    @property
+    def name(self) -> str:
+        """The file."""
+        return self._url
+
+    def put(self, records: Sequence[UsageRecord]) -> Delivered:
+        """Put each of them that is not there."""
+        import sqlite3
+
+        from marketplace_metering.adapters.sqlite import StoreUnusableError
+
+        delivered = Delivered()
+        for start in range(0, len(records), RECORDS_PER_STEP):
+            step = records[start : start + RECORDS_PER_STEP]
+            try:
+                self._put(step, delivered)
+            except (sqlite3.Error, StoreUnusableError) as error:
+                self.close()
+                delivered.left.extend(records[start:])
+                delivered.reason = f"the store cannot be written: {error}"
+                break
+        return delivered
+
+    def _put(self, step: Sequence[UsageRecord], delivered: Delivered) -> None:
+        intake = self._open()
+        taken = intake.add(step)
+        if taken.clashes:
+            refused = [_refused(record, problem) for record, problem in taken.clashes]
+            intake.refuse(refused, datetime.now(UTC))
+        delivered.added += taken.added
+        delivered.already_there += taken.already_there
+        delivered.clashes.extend(taken.clashes)
+
+    def _open(self) -> Intake:
+        from marketplace_metering.wiring import open_store
+
+        # A connection of sqlite3 belongs to the thread that opened it.
+        if self._intake is None or self._thread != threading.get_ident():
+            self.close()
+            self._store = open_store(self._url)
+            self._intake = self._store.store.intake(SOURCE, datetime.now(UTC))
+            self._thread = threading.get_ident()
+        return self._intake
+
+    def close(self) -> None:
+        """Give the file back."""
+        store, self._store, self._intake = self._store, None, None
+        if store is None:
+            return
+        if self._thread == threading.get_ident():
+            store.close()
+        else:
+            self._abandoned = [store]  # only its own thread may close it; it is collected later
+
+    def abandon(self) -> None:
+        """In a fork: SQLite forbids to touch a connection of the parent, even to close it."""
+        if self._store is not None:
+            self._abandoned.append(self._store)
+        self._store = self._intake = None
+
+
+def _refused(record: UsageRecord, problem: Problem) -> RefusedInput:
+    from marketplace_metering.ports import RefusedInput
+    from marketplace_metering.recorder.batches import text_of
+
+    text = text_of([record]).decode().strip()
+    return RefusedInput(SOURCE, text, (problem,), record.product, record.quantity)

@@ -29,6 +29,10 @@ ALLOWED = {
     "notify": USE_CASES,
     "serve": USE_CASES,
     "wiring": (*USE_CASES, "adapters", "settings"),
+    "recorder": ("core", "ports", "recorder", "adapters", "wiring"),
+    "aws_lambda": (*USE_CASES, "adapters", "settings", "wiring", "aws_lambda"),
+    "deploy": ("core", "adapters", "deploy"),
+    "simulation": (*USE_CASES, "adapters", "recorder", "simulator", "simulation"),
 }
 THIRD_PARTY_IN_CORE: frozenset[str] = frozenset()
 IMPURE = re.compile(

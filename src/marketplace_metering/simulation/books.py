@@ -1,0 +1,79 @@
+"""A store's books as plain rows, for an auditor that shares no code with the core."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Tags = tuple[tuple[str, str], ...]
+
+
+class MeterName(NamedTuple):
+    """What AWS counts separately; no licence is metered by product code."""
+
+    product: str
+    account: str
+    dimension: str
+    license_arn: str | None
+
+    def __str__(self) -> str:
+        by = "" if self.license_arn is None else f" by licence …{self.license_arn[-4:]}"
+        return f"{self.dimension} of {self.account} at {self.product}{by}"
+
+
+class UsageRow(NamedTuple):
+    """One usage record, and what the store says of it."""
+
+    meter: MeterName
+    hour: int
+    tags: Tags
+    micros: int
+    created_ns: int
+    entry: str | None = None  # the live entry that covers it
+    failure: str | None = None  # why it is listed instead of pending
+
+
+class EntryRow(NamedTuple):
+    """One ledger entry."""
+
+    name: str
+    meter: MeterName
+    hour: int
+    serial: int
+    micros: int
+    stamp_s: int
+    deadline_s: int
+    lines: tuple[tuple[int, int, int], ...]  # hour, micros, usage records
+    allocations: tuple[tuple[Tags, int], ...]
+    state: str
+    begun: int
+    refused: int
+    reason: str | None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it holds its window and its usage records."""
+        return self.state != "released"
+
+    @property
+    def frozen(self) -> tuple[object, ...]:
+        """What never changes."""
+        return self[:9]
+
+
+class AlarmRow(NamedTuple):
+    """One alarm; delivered is what the store believes."""
+
+    kind: str
+    meter: MeterName | None
+    hour: int | None
+    micros: int | None
+    is_delivered: bool
+
+
+class Books(NamedTuple):
+    """All of a store at one instant."""
+
+    usage: list[UsageRow]
+    entries: list[EntryRow]
+    alarms: list[AlarmRow]
+    refused_inputs: list[tuple[str, str]]  # source, text

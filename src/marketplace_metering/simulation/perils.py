@@ -1,0 +1,112 @@
+"""What may happen between two steps of a process, by seed.
+
+A *step* is a point at which a process touches the world: a statement or request to its store, a
+request to AWS, a message to people. There the world may intervene: other processes run, hours
+pass, the store fails, the process dies. A crash is a BaseException: nothing in the product can
+catch it, as nothing can catch a power cut.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from random import Random
+from typing import Protocol
+
+
+class Crash(BaseException):
+    """The process is gone; only what the store holds is left."""
+
+
+class StoreFailure(Exception):  # noqa: N818 - a fault of the world, not of the program
+    """The store could not be used just now: a full disk, a lock that took too long."""
+
+
+class Intervening(Protocol):
+    """What else can happen while a process is at a step."""
+
+    def overlap(self) -> None:
+        """Let other processes run."""
+
+    def stall(self, place: str) -> None:
+        """Let hours pass before the process goes on."""
+
+    def step_clock(self) -> None:
+        """Set some process's clock, forwards or back."""
+
+    def tell(self, text: str) -> None:
+        """Put it into the story."""
+
+
+class Steps(Protocol):
+    """Where a world may intervene; stores and ports call it."""
+
+    def between(self, place: str) -> None:
+        """Outside any transaction: anything may happen."""
+
+    def inside(self, place: str) -> None:
+        """Inside a transaction of a store that lets nobody else in: only the process may die."""
+
+
+class Perils:
+    """Decides by seed what happens at which step; see `Steps`."""
+
+    def __init__(self, random: Random, one_in: Mapping[str, int], world: Intervening) -> None:
+        self._random = random
+        self._world = world
+        self._kinds = list(one_in)
+        self._weights = [1 / each for each in one_in.values()]
+        self.is_calm = not self._kinds
+        self.count = 0
+        self.faults: Counter[str] = Counter()
+        self._steps_left = self._draw() if self._kinds else 0
+
+    def _draw(self) -> int:
+        """How many steps pass quietly; one draw for many steps keeps a step cheap."""
+        return int(self._random.expovariate(sum(self._weights))) + 1
+
+    def between(self, place: str) -> None:
+        """See `Steps`."""
+        self.count += 1
+        if self.is_calm:
+            return
+        self._steps_left -= 1
+        if self._steps_left > 0:
+            return
+        self._steps_left = self._draw()
+        [kind] = self._random.choices(self._kinds, self._weights)
+        match kind:
+            case "crash":
+                self._crash(place)
+            case "store error" if place.startswith("the store"):
+                self.faults["store error"] += 1
+                self._world.tell(f"the store fails: {place}")
+                raise StoreFailure(place)
+            case "overlap":
+                self._world.overlap()
+            case "stall":
+                self._world.stall(place)
+            case "clock step":
+                self._world.step_clock()
+            case _:
+                pass
+
+    def inside(self, place: str) -> None:
+        """See `Steps`."""
+        self.count += 1
+        if self.is_calm:
+            return
+        self._steps_left -= 1
+        if self._steps_left > 0:
+            return
+        self._steps_left = self._draw()
+        [kind] = self._random.choices(self._kinds, self._weights)
+        if kind == "crash":
+            self._crash(f"inside a transaction, {place}")
+
+    def _crash(self, place: str) -> None:
+        self.faults["crash"] += 1
+        if place.startswith("inside"):
+            self.faults["crash inside a transaction"] += 1
+        self._world.tell(f"the process dies: {place}")
+        raise Crash(place)

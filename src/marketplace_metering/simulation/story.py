@@ -1,0 +1,43 @@
+"""The timeline of a world: what happened, in order, in words that a person can follow."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def at(now_us: int) -> datetime:
+    """The instant of microseconds since 1970."""
+    return EPOCH + timedelta(microseconds=now_us)
+
+
+def us(instant: datetime) -> int:
+    """Microseconds since 1970."""
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
+
+class Story:
+    """Lines with their time and depth: what runs inside a step of another run is indented."""
+
+    def __init__(self) -> None:
+        self._lines: list[tuple[int, int, str]] = []
+
+    def tell(self, now_us: int, depth: int, text: str) -> None:
+        """Add a line."""
+        self._lines.append((now_us, depth, text))
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def lines(self) -> list[str]:
+        """The timeline, to be read."""
+        return [
+            f"{at(now_us):%d %H:%M:%S}.{now_us % 1_000_000 // 1_000:03d}  {'  | ' * depth}{text}"
+            for now_us, depth, text in self._lines
+        ]
+
+    def digest(self) -> str:
+        """The same for the same timeline, in every process and on every machine."""
+        return hashlib.sha256(repr(self._lines).encode()).hexdigest()[:16]

@@ -1,0 +1,28 @@
+"""Schedules written by hand: one short story for each mechanism that keeps usage exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+from tests.simulation.schedules import answers, people, recording, sealing, sending
+from tests.simulation.stage import Stage
+
+Schedule = Callable[[Stage], None]
+
+
+def _of(module: ModuleType) -> list[Schedule]:
+    return [
+        each
+        for name, each in vars(module).items()
+        if callable(each)
+        and getattr(each, "__module__", None) == module.__name__
+        and not name.startswith("_")
+        and "stage" in each.__annotations__
+        and each.__annotations__.get("return") == "None"
+    ]
+
+
+ALL = [each for module in (recording, sealing, sending, answers, people) for each in _of(module)]
+# What they put to the test is the embedded store's own second line of defence.
+OF_SQLITE = (sealing.usage_that_an_entry_holds_is_never_taken, sealing.a_window_is_sealed_once)

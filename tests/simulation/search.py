@@ -1,0 +1,50 @@
+"""Which seed is the first to show that a safety mechanism is missing?
+
+    python -m tests.simulation.search --seeds 200 [--only stamp]
+
+The schedules show each of them at once; this tells how good the random worlds are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+import pytest
+
+from marketplace_metering.simulation.life import live
+from tests.simulation.mutations import MUTATIONS, Mutation
+
+
+def first_seed(mutation: Mutation, seeds: range) -> tuple[int, str] | None:
+    """The first seed whose world breaks a promise without the mechanism, and which one."""
+    with pytest.MonkeyPatch.context() as patch:
+        mutation.switch_off(patch)
+        for seed in seeds:
+            life = live(seed, mutation.store)
+            if life.violation is not None:
+                return seed, life.violation
+    return None
+
+
+def search(seeds: range, only: str) -> Iterator[str]:
+    """A line for each mechanism."""
+    for mutation in MUTATIONS:
+        if only in mutation.name:
+            found = first_seed(mutation, seeds)
+            said = "-" if found is None else f"{found[0]}: {found[1][:150]}"
+            yield f"{mutation.name} | {said}"
+
+
+def main() -> None:
+    """See above."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    for line in search(range(options.seeds), options.only):
+        print(line, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Switches in the planner."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from marketplace_metering.core import plan
+from marketplace_metering.core.hours import BillingMonth, UsageHour
+
+Planner = plan._Planner
+
+
+def forget_sealed_windows(patch: pytest.MonkeyPatch) -> None:
+    original = Planner.is_open_for
+
+    def is_open_for(self: Any, window: Any, group: Any) -> bool:
+        live, self.book = self.book, replace(self.book, live=frozenset())
+        try:
+            return original(self, window, group)
+        finally:
+            self.book = live
+
+    patch.setattr(Planner, "is_open_for", is_open_for)
+
+
+def forget_identities(patch: pytest.MonkeyPatch) -> None:
+    original = Planner.is_open_for
+
+    def is_open_for(self: Any, window: Any, group: Any) -> bool:
+        self.identity_by_hour.clear()
+        return original(self, window, group)
+
+    patch.setattr(Planner, "is_open_for", is_open_for)
+
+
+def seal_open_hours(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Planner, "is_closed", lambda self, hour: hour.start <= self.now)
+
+
+def forget_months(patch: pytest.MonkeyPatch) -> None:
+    class _Timeless(UsageHour):
+        pass
+
+    original = Planner.carry
+
+    def carry(self: Any, group: Any) -> None:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(UsageHour, "month", BillingMonth(2026, 1))
+            original(self, group)
+
+    patch.setattr(Planner, "carry", carry)
+
+
+def forget_the_cap(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(plan, "QUANTITY_MICROS_MAX", 10**30)
+
+
+def forget_serials(patch: pytest.MonkeyPatch) -> None:
+    original = Planner.seal
+
+    def seal(self: Any, draft: Any) -> Any:
+        self.book = replace(self.book, released=())
+        return original(self, draft)
+
+    patch.setattr(Planner, "seal", seal)

@@ -1,0 +1,16 @@
+"""Every schedule holds, in every store."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.schedules import ALL, OF_SQLITE, Schedule
+from tests.simulation.stage import STORES, Stage
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("schedule", ALL, ids=lambda schedule: schedule.__name__)
+def test_schedule(schedule: Schedule, store: str) -> None:
+    if store != "sqlite" and schedule in OF_SQLITE:
+        pytest.skip("it is about the embedded store")
+    schedule(Stage(STORES[store]))

@@ -6,14 +6,15 @@ from typing import Any
 
 from marketplace_metering.demo.audit import NOTHING, Account
 from marketplace_metering.demo.play import Outcome
+from marketplace_metering.demo.restarts import Restarts
 from marketplace_metering.demo.show import by_dimension, listed_sums
 
 
-def to_json(outcome: Outcome) -> dict[str, Any]:
+def to_json(outcome: Outcome, restarted: Restarts) -> dict[str, Any]:
     """Everything that the tables show, and every check."""
     findings = outcome.findings
     return {
-        "balanced": findings.balance,
+        "balanced": findings.balance and restarted.is_exact,
         "seed": outcome.seed,
         "usage_records": outcome.lines,
         "checks": [
@@ -56,6 +57,13 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
             for (product, month), dollars in sorted(outcome.aws.dollars.items())
         ],
         **_on_the_way(outcome),
+        "application": {
+            "orders": restarted.orders,
+            "kills": restarted.kills,
+            "used": f"{restarted.used:f}",
+            "recorded": f"{restarted.recorded:f}",
+            "billed": f"{restarted.billed:f}",
+        },
     }
 
 

@@ -15,6 +15,7 @@ from marketplace_metering.demo.audit import NOTHING, Account, MeterName
 from marketplace_metering.demo.cast import PRODUCTS
 from marketplace_metering.demo.evidence import MONTHS
 from marketplace_metering.demo.play import Outcome
+from marketplace_metering.demo.restarts import Restarts
 from marketplace_metering.demo.weather import OUTAGE
 
 UNREADABLE = "(unreadable)"
@@ -215,14 +216,33 @@ def _checks(outcome: Outcome) -> Table:
     return table
 
 
-def conclude(console: Console, outcome: Outcome, seconds: float) -> None:
+def show_restarts(console: Console, restarted: Restarts) -> None:
+    """The application that records with the recorder, and is killed."""
+    table = _table("Meanwhile, an application that records with UsageRecorder")
+    for heading in ("orders", "kill -9", "recorded again", "used", "recorded", "billed"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_row(
+        f"{restarted.orders:,}",
+        f"{restarted.kills:,}",
+        f"{restarted.repeated:,} or more",
+        number(restarted.used),
+        number(restarted.recorded),
+        number(restarted.billed),
+        Text("ok", style="green") if restarted.is_exact else Text("WRONG", style="bold red"),
+    )
+    console.print(table)
+    console.print()
+
+
+def conclude(console: Console, outcome: Outcome, restarted: Restarts, seconds: float) -> None:
     """The verdict, and what differs if it is a bad one."""
     complaints = outcome.findings.complaints
     for complaint in complaints[:COMPLAINTS_SHOWN]:
         console.print(complaint, style="red", markup=False, highlight=False)
     if len(complaints) > COMPLAINTS_SHOWN:
         console.print(f"and {len(complaints) - COMPLAINTS_SHOWN:,} more", style="red")
-    if complaints:
+    if complaints or not restarted.is_exact:
         console.print("The books do not balance.", style="bold red")
     else:
         console.print(

@@ -15,7 +15,14 @@ from marketplace_metering.adapters.sqlite import StoreUnusableError
 from marketplace_metering.demo.as_json import to_json
 from marketplace_metering.demo.cast import MISSPELLS, UNKNOWN_DIMENSION
 from marketplace_metering.demo.play import play
-from marketplace_metering.demo.show import conclude, introduce, show_books, suggest
+from marketplace_metering.demo.restarts import restarts
+from marketplace_metering.demo.show import (
+    conclude,
+    introduce,
+    show_books,
+    show_restarts,
+    suggest,
+)
 from marketplace_metering.demo.usage import read_lines
 from marketplace_metering.demo.watch import watching
 
@@ -38,13 +45,17 @@ def perform(seed: int, store_path: str | None, console: Console, as_json: bool) 
                 outcome = play(seed, path, on_hour)
             except StoreUnusableError as error:
                 raise StoreRefusedError(str(error)) from error
+            with TemporaryDirectory(prefix="metering-demo-") as folder:
+                restarted = restarts(Path(folder))
         if as_json:
-            console.out(json.dumps(to_json(outcome), indent=2), highlight=False)
+            shown = to_json(outcome, restarted)
+            console.out(json.dumps(shown, indent=2), highlight=False)
         else:
             show_books(console, outcome)
-            conclude(console, outcome, time.perf_counter() - began)
+            show_restarts(console, restarted)
+            conclude(console, outcome, restarted, time.perf_counter() - began)
             suggest(console, store_path, _refused_by_aws(lines))
-    return outcome.findings.balance
+    return outcome.findings.balance and restarted.is_exact
 
 
 @contextmanager

@@ -1,0 +1,33 @@
+"""The demo's application is killed for real, and every order is billed once all the same."""
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from marketplace_metering.demo import restarts as restarts_module
+from marketplace_metering.demo.application import ORDERS, ORDERS_PER_WORD
+from marketplace_metering.demo.restarts import KILLED_AT, restarts
+
+
+def test_every_order_is_billed_once_through_three_kills(tmp_path: Path) -> None:
+    found = restarts(tmp_path)
+    assert (found.orders, found.kills) == (ORDERS, len(KILLED_AT))
+    assert found.used == found.recorded == found.billed == Decimal(3_999)
+    assert found.is_exact
+
+
+@pytest.mark.parametrize("amount", ["recorded", "billed"])
+def test_one_unit_too_many_is_noticed(amount: str) -> None:
+    found = restarts_module.Restarts(2, Decimal(3), 1, 1, Decimal(3), Decimal(3))
+    assert found.is_exact
+    assert not replace(found, **{amount: Decimal(4)}).is_exact  # type: ignore[arg-type]
+
+
+def test_a_life_that_begins_too_late_loses_orders_and_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other way round: an application that skips what it was not sure of."""
+    monkeypatch.setattr(restarts_module, "ORDERS_PER_WORD", -ORDERS_PER_WORD)
+    assert not restarts(tmp_path).is_exact

@@ -1,7 +1,7 @@
 """Counts the API calls of each tenant of a FastAPI application, without a network call a request.
 
     pip install marketplace-metering fastapi uvicorn
-    export USAGE_STORE=dynamodb://my-stack-MeteringRecords      # or sqlite:////var/lib/app/usage.db
+    export USAGE_STORE=dynamodb://my-stack      # or sqlite:////var/lib/app/usage.db
     uvicorn examples.fastapi_app:app
 
 The middleware records after the response: only calls that were served are usage. An upload is

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SQLITE = "sqlite:///"
 DYNAMODB = "dynamodb://"
+RECORDS_TABLE = "-MeteringRecords"  # a store named by the table of its usage records is understood
 # CloudFormation, "Stack name": letters, digits and hyphens. Our longest suffix makes it shorter.
 STACK_NAME = re.compile(r"[A-Za-z][-A-Za-z0-9]{0,99}")
 
@@ -36,8 +37,9 @@ def open_store(url: str, settings: Settings | None = None) -> OpenStore:
     """The store that a URL names; raises InvalidSettingError or StoreUnusableError."""
     if url.startswith(SQLITE) and PurePosixPath(url.removeprefix(SQLITE)).name:
         return _open_sqlite(url.removeprefix(SQLITE))
-    if url.startswith(DYNAMODB) and STACK_NAME.fullmatch(url.removeprefix(DYNAMODB)):
-        return _open_dynamodb(url.removeprefix(DYNAMODB), settings)
+    stack = url.removeprefix(DYNAMODB).removesuffix(RECORDS_TABLE)
+    if url.startswith(DYNAMODB) and STACK_NAME.fullmatch(stack):
+        return _open_dynamodb(stack, settings)
     rule = "sqlite:///file, sqlite:////absolute/file, or dynamodb://the-name-of-a-stack"
     raise InvalidSettingError("store", url, rule)
 

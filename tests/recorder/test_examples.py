@@ -208,7 +208,7 @@ def test_the_page_shows_the_guides_example_as_it_is_tested() -> None:
 def test_the_pages_python_works_as_printed(tmp_path: Path) -> None:
     page = (ROOT / "docs/recorder.md").read_text()
     block = page.split("```python")[1].split("```")[0]
-    block = block.replace("dynamodb://my-stack-MeteringRecords", f"sqlite:///{tmp_path}/m.db")
+    block = block.replace("dynamodb://my-stack", f"sqlite:///{tmp_path}/m.db")
     exec(block.replace("/var/lib/my-app/usage", f"{tmp_path}/spool"), {})
     assert (tmp_path / "m.db").exists()
     assert not list((tmp_path / "spool").iterdir())

@@ -233,5 +233,5 @@ def test_a_recorder_that_cannot_work_is_not_made(settings: dict[str, Any], words
     ],
 )
 def test_an_unknown_destination_is_refused(url: str) -> None:
-    with pytest.raises(RecorderSettingError, match="dynamodb://TABLE"):
+    with pytest.raises(RecorderSettingError, match="dynamodb://STACK"):
         UsageRecorder(url, durable=False)

@@ -44,7 +44,7 @@ GIVE_BACK_TIMEOUT_S = 2.0
 class UsageRecorder:
     """Records usage: thread-safe, fork-safe, durable against `kill -9` (docs/recorder.md).
 
-    with UsageRecorder("dynamodb://my-stack-MeteringRecords",
+    with UsageRecorder("dynamodb://my-stack",
                        spool="/var/lib/my-app/usage", product="abc123xyz456") as recorder:
         recorder.record("123456789012", "api_calls", 1)
     """

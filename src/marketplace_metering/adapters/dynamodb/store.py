@@ -52,7 +52,7 @@ class DynamoStore:
     ) -> None:
         read_pages_fast(client)
         self._calls = calls = Calls(client, pause)
-        self._names = names
+        self.names = names
         self._now = now
         memory = Memory(now)
         run, number = secrets.token_hex(6), count()
@@ -74,12 +74,12 @@ class DynamoStore:
 
     def intake(self, source: str, now: datetime) -> DynamoIntake:
         """Begin to record from a source."""
-        return DynamoIntake(self._calls, self._names, self._alarms, source, now)
+        return DynamoIntake(self._calls, self.names, self._alarms, source, now)
 
     def corrections(self) -> DynamoCorrections:
         """What a person may do to listed usage records; scans, under an operator's role."""
         return DynamoCorrections(
-            self._calls, self._names, self._new_revision, self.write_back, self._now
+            self._calls, self.names, self._new_revision, self.write_back, self._now
         )
 
     def pending(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:

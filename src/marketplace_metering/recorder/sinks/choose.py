@@ -22,5 +22,5 @@ def open_sink(to: str | Sink) -> Sink:
         return DynamoDBSink.of_url(to)
     raise RecorderSettingError(
         f"the recorder cannot write to {to!r}: give sqlite:///file, sqlite:////absolute/file, "
-        "dynamodb://TABLE or dynamodb://TABLE?region=REGION"
+        "dynamodb://STACK or dynamodb://STACK?region=REGION"
     )

@@ -24,6 +24,7 @@ from marketplace_metering.recorder.segments import SUM
 from marketplace_metering.recorder.sinks.port import Delivered
 
 SCHEME = "dynamodb://"
+SUFFIX = "-MeteringRecords"  # the guide's name of the table, after the stack's
 PUTS_AT_ONCE = 8
 PLACES_MAX = 10_000  # looked at for one event; a second has a thousand million
 CONDITION = "attribute_not_exists(customerAWSAccountId)"
@@ -51,16 +52,19 @@ class DynamoDBSink:
 
     @classmethod
     def of_url(cls, url: str) -> DynamoDBSink:
-        """The table of `dynamodb://TABLE` or `dynamodb://TABLE?region=us-east-1`."""
+        """The table of `dynamodb://STACK` or `dynamodb://STACK?region=us-east-1`.
+
+        A table's own name is understood as well, if it ends as the guide's does.
+        """
         parts = urlsplit(url)
         query = parse_qs(parts.query, strict_parsing=bool(parts.query))
-        table = url.removeprefix(SCHEME).split("?")[0].strip("/")
-        if not table or set(query) - {"region"}:
+        stack = url.removeprefix(SCHEME).split("?")[0].strip("/").removesuffix(SUFFIX)
+        if not stack or set(query) - {"region"}:
             raise RecorderSettingError(
-                f"{url!r} names no table: give dynamodb://TABLE or dynamodb://TABLE?region=REGION, "
-                "such as dynamodb://my-stack-MeteringRecords"
+                f"{url!r} names no stack: give dynamodb://STACK or dynamodb://STACK?region=REGION, "
+                "such as dynamodb://my-stack for its table my-stack-MeteringRecords"
             )
-        return cls(table, region=query.get("region", [None])[0])
+        return cls(stack + SUFFIX, region=query.get("region", [None])[0])
 
     def put(self, records: Sequence[UsageRecord]) -> Delivered:
         """Put each of them, several at once; those of one event id one after the other."""

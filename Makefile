@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lock clean help
+.PHONY: demo test prove bench checkov lock clean help
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,16 @@ test: $(READY)  ## Lint, type-check and run every test
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n auto
 
+checkov: .checkov/bin/checkov  ## Scan the template for insecure settings
+	@$< --file src/marketplace_metering/deploy/template.yaml --framework cloudformation \
+	  --compact --quiet --skip-download
+
+# In an environment of its own: it pins versions of more than a hundred packages.
+.checkov/bin/checkov: Makefile
+	@$(PYTHON) -m venv --clear .checkov
+	@.checkov/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
+	@touch $@
+
 lock:  ## Resolve requirements.txt and requirements-dev.txt again (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  pyproject.toml --quiet --output-file requirements.txt
@@ -25,7 +35,7 @@ lock:  ## Resolve requirements.txt and requirements-dev.txt again (needs uv)
 	  --group dev pyproject.toml --quiet --output-file requirements-dev.txt
 
 clean:  ## Remove the virtual environment and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) .checkov .ministack node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 $(READY): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %s: make PYTHON=/path/to/python3.11" % sys.version.split()[0])'

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from marketplace_metering.adapters.dynamodb.reading import Reader, groups_of
-from marketplace_metering.adapters.dynamodb.records import parse
+from marketplace_metering.adapters.dynamodb.records import item_of, parse
 from marketplace_metering.adapters.dynamodb.values import attribute_of
+from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_MS
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.quantity import QUANTITY_MAX, total
 from marketplace_metering.core.record import UsageRecord
-from tests.support.build import BUYER, DIMENSION, LICENSE, PRODUCT
+from tests.support.build import BUYER, DIMENSION, LICENSE, PRODUCT, usage
 from tests.support.clock import utc
 
 NOW = utc("12:00")
@@ -78,6 +81,53 @@ def test_every_usage_record_is_grouped_as_core_reads_it(items: list[dict[str, An
         key: sorted(pairs) for key, pairs in expected.items()
     }
     assert reader.reading.malformed == malformed
+
+
+FRACTIONS = st.text("0123456789", min_size=1, max_size=8).map(lambda digits: digits + "1")
+NUMBERS = st.one_of(
+    st.integers(0, 10**11).map(str),
+    st.tuples(st.integers(0, 10**11), FRACTIONS).map("{0[0]}.{0[1]}".format),
+    st.sampled_from(
+        ["0", "0.000001", "0.0000001", "9999999999.999999", "10000000000", "-1", "1E+3"]
+    ),
+)
+
+
+@example(f"{MS}.5", "1.0000001")
+@example(f"{MS}.0000001", "1")
+@given(st.one_of(FRACTIONS.map(f"{MS}.{{}}".format), NUMBERS), NUMBERS)
+def test_both_paths_read_the_same_of_any_number(at: str, amount: str) -> None:
+    """The first usage record of a meter takes the careful path, every plain one after it the short
+    one: what is read of the second must not depend on the first."""
+    each = {**item(), "create_timestamp": {"N": at}, "quantity": {"N": amount}}
+    alone, after_another = Reader(NOW), Reader(NOW)
+    alone.take([each])
+    after_another.take([item(), each])
+    expected, found = _pairs(alone), _pairs(after_another)
+    found.remove((MS * NS_PER_MS, 5_000_000))
+    assert found == expected
+    assert after_another.reading.malformed == alone.reading.malformed
+
+
+def _pairs(reader: Reader) -> list[tuple[int, int]]:
+    return [
+        pair
+        for book in reader.reading.books.values()
+        for columns in book.groups.values()
+        for pair in zip(columns.ns, columns.micros, strict=True)
+    ]
+
+
+@given(st.integers(0, NS_PER_HOUR), st.integers(0, QUANTITY_MICROS_MAX))
+def test_what_a_recorder_writes_takes_the_short_path(ns: int, micros: int) -> None:
+    """Fractions of a millisecond and of a unit are no reason for a closer look at each record."""
+    at = MS * NS_PER_MS + ns
+    written = item_of(replace(usage("09:10"), created_ns=at, micros=micros), at)
+    reader = Reader(NOW)
+    reader.take([item()])
+    with patch("marketplace_metering.adapters.dynamodb.reading.parse", side_effect=AssertionError):
+        reader.take([written])
+    assert (at, micros) in _pairs(reader)
 
 
 @given(st.lists(st.integers(min_value=0, max_value=QUANTITY_MICROS_MAX), min_size=1, max_size=20))

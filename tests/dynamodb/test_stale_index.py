@@ -141,11 +141,14 @@ def test_an_old_picture_of_expired_usage_is_not_sealed(world: World) -> None:
     world.edit(key, metering_pending=None)
     world.edit(key, metering_pending="true")
     world.client.freeze_indexes()
+    old_pictures = world.client.old_pictures
+    world.client.thaw_indexes()
     world.run()
     world.at("2026-11-21 12:30")
     world.run()
     states = {entry.state for entry in world.entries()}
     assert states == {State.RELEASED}
+    world.client.old_pictures = old_pictures
     world.aws.answer = accept
     world.run()
     assert world.entries(State.BILLED) == []

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from botocore.exceptions import ClientError
 
 from marketplace_metering.adapters.aws.clients import AwsClient
+from marketplace_metering.adapters.dynamodb.raw import raw_statements
 from marketplace_metering.adapters.dynamodb.values import Attributes
 
 GET_KEYS_MAX = 100  # [model 1.44.5] BatchGetItem
@@ -75,13 +76,17 @@ class Calls:
     def __init__(self, client: AwsClient, pause: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._pause = pause
+        self._raw = raw_statements(client)
 
     def one(self, operation: str, **parameters: object) -> dict[str, Any]:
         """One request, repeated while DynamoDB says that it did nothing."""
-        for wait in self._waits(operation):
+        send = getattr(self._client, operation)
+        return self._patiently(operation, lambda: send(**parameters))
+
+    def _patiently(self, what: str, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        for wait in self._waits(what):
             try:
-                answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
-                return answer
+                return send()
             except ClientError as error:
                 if error.response.get("Error", {}).get("Code") not in PASSING:
                     raise
@@ -176,7 +181,7 @@ class Calls:
                 }
                 for index in left
             ]
-            responses = self.one("batch_execute_statement", Statements=batch)["Responses"]
+            responses = self._execute(batch)["Responses"]
             again: list[int] = []
             for index, response in zip(left, responses, strict=True):
                 error = response.get("Error")
@@ -191,6 +196,12 @@ class Calls:
             left = again
             self._pause(wait)
         raise AssertionError("the waits end with an exception")
+
+    def _execute(self, batch: list[dict[str, Any]]) -> dict[str, Any]:
+        if self._raw is None:
+            return self.one("batch_execute_statement", Statements=batch)
+        send = self._raw.send
+        return self._patiently("BatchExecuteStatement", lambda: send(batch))
 
 
 def _refusals(reasons: Sequence[Mapping[str, Any]]) -> list[Refusal | None]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from marketplace_metering.adapters.dynamodb import keys
@@ -69,16 +70,47 @@ def with_marks(before: Stored, after: Stored, now: datetime, is_asked_for: bool)
     return replace(after, marks_due_at_ms=epoch_ms(now), marks_done=0, is_marked=True)
 
 
-def mark_statement(
+@dataclass(frozen=True, slots=True)
+class Marking:
+    """The statement that marks a member of one entry, but for which member it is.
+
+    It marks a usage record only if that still says what was sealed.
+    """
+
+    words: str
+    before: list[Any]
+    product: dict[str, str]
+    dimension: dict[str, str]
+    after: list[Any]
+
+    def statement(self, ns: int, micros: int) -> Statement:
+        """For one member."""
+        return Statement(
+            self.words,
+            [
+                *self.before,
+                {"N": timestamp_text(ns)},
+                self.product,
+                self.dimension,
+                _quantity(micros),
+                *self.after,
+            ],
+        )
+
+
+@lru_cache
+def _quantity(micros: int) -> dict[str, str]:
+    return number(str(Quantity(micros)))
+
+
+def marking(
     table: str,
     covering: Covering,
     mark: Mark,
-    ns: int,
-    micros: int,
     expires_s: int | None = None,
     has_room: bool = True,
-) -> Statement:
-    """Mark one usage record, if it still is what was sealed.
+) -> Marking:
+    """How the members of an entry get its mark.
 
     Without room for the words, on one that is as large as an item may be, only the flags go.
     """
@@ -107,8 +139,10 @@ def mark_statement(
         f'AND "create_timestamp"=? AND {it_says_what_was_sealed}'
     )
     book = keys.book_key_of(covering.place.pk)
-    key = [text(book.account), number(timestamp_text(ns))]
-    said = [text(book.product), text(book.dimension), number(str(Quantity(micros)))]
-    if license_arn is not None:
-        said.append(text(license_arn))
-    return Statement(words, [*responses, *values, *key, *said])
+    return Marking(
+        words,
+        [*responses, *values, text(book.account)],
+        text(book.product),
+        text(book.dimension),
+        [] if license_arn is None else [text(license_arn)],
+    )

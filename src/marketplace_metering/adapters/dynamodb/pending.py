@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from marketplace_metering.adapters.dynamodb import keys, schema
@@ -28,6 +30,22 @@ from marketplace_metering.core.record import UsageRecord
 ROUNDS = 3
 
 
+@contextmanager
+def collecting_nothing() -> Iterator[None]:
+    """Without Python's collector of cycles.
+
+    A page is tens of thousands of new dicts, none of them in a cycle. For every few hundred of
+    them the collector would walk through others: a third of the time it takes to read a page.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 class PendingUsage:
     """The pending usage of a store."""
 
@@ -49,13 +67,14 @@ class PendingUsage:
         """Every book with pending groups."""
         oldest = UsageHour.of(now - policy.window_length - timedelta(hours=1))
         reader = Reader(now)
-        for page in self._calls.pages(
-            TableName=self._names.records,
-            IndexName=schema.PENDING_INDEX,
-            KeyConditionExpression="metering_pending = :pending",
-            ExpressionAttributeValues={":pending": text("true")},
-        ):
-            reader.take(page)
+        with collecting_nothing():
+            for page in self._calls.pages(
+                TableName=self._names.records,
+                IndexName=schema.PENDING_INDEX,
+                KeyConditionExpression="metering_pending = :pending",
+                ExpressionAttributeValues={":pending": text("true")},
+            ):
+                reader.take(page)
         reading = reader.reading
         # Usage of the time since this run began is not "in the future": it is judged by the clock.
         self._refuse(reading.malformed, max(now, self._clock()))

@@ -24,7 +24,7 @@ from marketplace_metering.adapters.dynamodb.changing import Changes
 from marketplace_metering.adapters.dynamodb.covered import Match, is_as_sealed
 from marketplace_metering.adapters.dynamodb.entries import Stored
 from marketplace_metering.adapters.dynamodb.keys import Place
-from marketplace_metering.adapters.dynamodb.marks import mark_of, mark_statement
+from marketplace_metering.adapters.dynamodb.marks import mark_of, marking
 from marketplace_metering.adapters.dynamodb.reading import GroupKey
 from marketplace_metering.adapters.dynamodb.records import key_of, parse
 from marketplace_metering.adapters.dynamodb.refusing import Refused, mark_refused
@@ -126,14 +126,9 @@ class Retries:
                 mark = mark_of(match.covering)
                 assert mark is not None, "a settled entry has a mark"
                 statements.append(
-                    mark_statement(
-                        self._names.records,
-                        match.covering,
-                        mark,
-                        match.ns,
-                        match.said.micros,
-                        self._marks.expires_s(mark),
-                    )
+                    marking(
+                        self._names.records, match.covering, mark, self._marks.expires_s(mark)
+                    ).statement(match.ns, match.said.micros)
                 )
             self._calls.execute(statements)
 

@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import NamedTuple
 
 from marketplace_metering.adapters.dynamodb import keys, schema
 from marketplace_metering.adapters.dynamodb.calls import (
     GET_KEYS_MAX,
     STATEMENTS_MAX,
     Calls,
-    Statement,
     portions,
 )
 from marketplace_metering.adapters.dynamodb.entries import (
@@ -30,7 +30,7 @@ from marketplace_metering.adapters.dynamodb.entries import (
     update_statement,
 )
 from marketplace_metering.adapters.dynamodb.keys import Place
-from marketplace_metering.adapters.dynamodb.marks import Fate, Mark, mark_of, mark_statement
+from marketplace_metering.adapters.dynamodb.marks import Fate, Mark, Marking, mark_of, marking
 from marketplace_metering.adapters.dynamodb.members import Members
 from marketplace_metering.adapters.dynamodb.memory import Memory
 from marketplace_metering.adapters.dynamodb.parts import read_contents
@@ -48,24 +48,17 @@ class _Work:
     covering: Covering
     mark: Mark
     content: bytes
+    marking: Marking
     done: int
-    expires_s: int | None = None  # when DynamoDB may delete the usage records
     is_whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """One usage record to be marked."""
 
     work: _Work
     ns: int
     micros: int
-
-    def statement(self, table: str, has_room: bool = True) -> Statement:
-        work = self.work
-        return mark_statement(
-            table, work.covering, work.mark, self.ns, self.micros, work.expires_s, has_room
-        )
 
 
 class WriteBack:
@@ -143,10 +136,17 @@ class WriteBack:
         contents = read_contents(self._calls, self._names.ledger, members)
         return [
             _Work(
-                found[place], mark, contents[place], found[place].marks_done, self.expires_s(mark)
+                found[place],
+                mark,
+                contents[place],
+                self._marking(found[place], mark),
+                found[place].marks_done,
             )
             for place, mark in marks.items()
         ]
+
+    def _marking(self, covering: Covering, mark: Mark, has_room: bool = True) -> Marking:
+        return marking(self._names.records, covering, mark, self.expires_s(mark), has_room)
 
     def expires_s(self, mark: Mark) -> int | None:
         """When usage records with that mark may be deleted: never while a person may need them."""
@@ -171,11 +171,12 @@ class WriteBack:
         return marked
 
     def _mark_batch(self, batch: list[_Step]) -> int:
-        table = self._names.records
-        refusals = self._calls.execute([step.statement(table) for step in batch])
-        for step, refusal in zip(batch, refusals, strict=True):
+        statements = [work.marking.statement(ns, micros) for work, ns, micros in batch]
+        refusals = self._calls.execute(statements)
+        for (work, ns, micros), refusal in zip(batch, refusals, strict=True):
             if refusal is not None and refusal.invalid is not None:
-                self._calls.execute([step.statement(table, has_room=False)])
+                flags_only = self._marking(work.covering, work.mark, has_room=False)
+                self._calls.execute([flags_only.statement(ns, micros)])
         return sum(refusal is None or refusal.invalid is not None for refusal in refusals)
 
     def _note(self, work: list[_Work]) -> list[Place]:

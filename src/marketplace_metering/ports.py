@@ -42,7 +42,10 @@ class RefusedInput:
 
 
 class Taken(NamedTuple):
-    """What became of usage records that were handed to a store."""
+    """What became of usage records that were handed to a store.
+
+    A store whose answer was lost on its way may count as already there what this very input added.
+    """
 
     added: int = 0
     added_quantity: Quantity = ZERO
@@ -58,7 +61,12 @@ class Intake(Protocol):
     """
 
     def add(self, records: Sequence[UsageRecord]) -> Taken:
-        """Record all of them durably, or none."""
+        """Record all of them durably.
+
+        Of a call that breaks off some may be recorded, where the store has no transaction that is
+        large enough; repeating the input adds the others. Equal instants of one buyer may be kept
+        some nanoseconds apart, always in their hour.
+        """
 
     def refuse(self, inputs: Sequence[RefusedInput], now: datetime) -> int:
         """Keep what cannot be metered and raise its alarms; answers how many were new."""
@@ -77,13 +85,17 @@ class Ledger(Protocol):
     def pending(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
         """Every book with pending groups: usage records that no live entry covers.
 
-        The book holds the windows that AWS may still accept. It is read before its groups.
+        The book holds the windows that AWS may still accept. Its version guards what was read until
+        a plan is appended; a store that reads an index may miss new usage for a moment.
         """
 
     def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[bool]:
-        """Store each plan whole, or answer False if its book or groups changed since it was read.
+        """Store each plan whole, or answer False if its book was changed since it was read.
 
-        An entry, its members and the book's version change together (money rule 2).
+        An entry, its members and the book's version change together (money rule 2). Usage recorded
+        after the read is never part of it: a store either refuses the plan, as the embedded one
+        does, which keeps sums of usage, or leaves that usage pending, as the one on AWS does, which
+        keeps the members one by one and pays for each refused transaction.
         """
 
     def due(

@@ -107,7 +107,7 @@ class FakeDynamoDb:
         names = wanted.get("ExpressionAttributeNames", {})
         shown = table.rows if index is None else index.rows
         if condition is None:
-            rows = shown.in_order(None)
+            rows = shown.all_in_order()
         else:
             first = terms(condition)[0]
             partition = table.partition if index is None else index.partition
@@ -117,7 +117,11 @@ class FakeDynamoDb:
         if "FilterExpression" in wanted:
             rows = [row for row in rows if holds(wanted["FilterExpression"], row[1], names, values)]
         if "ExclusiveStartKey" in wanted:
-            after = _position(table, index, wanted["ExclusiveStartKey"])
+            key = wanted["ExclusiveStartKey"]
+            after = _position(table, index, key)
+            if condition is None:
+                name = table.partition if index is None else index.partition
+                after = (comparable(key[name]), *after)
             rows = [row for row in rows if row[0] > after]
         limit = min(wanted.get("Limit", 10**9), self.moods.faults.page)
         page = [dict(item) for _position_, item in rows[:limit]]

@@ -26,13 +26,21 @@ class Rows:
         self.of_partition.get(partition, {}).pop(position, None)
 
     def in_order(self, partition: object) -> list[tuple[Position, Item]]:
-        """Those of one partition in the order of their sort key, or all."""
-        if partition is None:
-            chosen = list(self.of_partition.values())
-        else:
-            chosen = [self.of_partition.get(partition, {})]
-        rows = [row for items in chosen for row in items.items()]
-        return sorted(rows, key=lambda row: row[0])
+        """Those of one partition in the order of their sort key."""
+        return sorted(self.of_partition.get(partition, {}).items(), key=_by_position)
+
+    def all_in_order(self) -> list[tuple[Position, Item]]:
+        """All of them, one partition after the other; what tells them apart begins with it."""
+        rows = [
+            ((partition, *position), item)
+            for partition, items in self.of_partition.items()
+            for position, item in items.items()
+        ]
+        return sorted(rows, key=_by_position)
+
+
+def _by_position(row: tuple[Position, Item]) -> Position:
+    return row[0]
 
 
 class Index:

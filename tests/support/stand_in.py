@@ -1,0 +1,40 @@
+"""The simulation's stand-in for DynamoDB for tests: nothing happens between its requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from marketplace_metering.adapters.dynamodb.schema import definitions
+from marketplace_metering.simulation.fake_dynamodb import FakeDynamoDb, Faults
+from marketplace_metering.simulation.fake_dynamodb.client import Moods
+from marketplace_metering.simulation.fake_dynamodb.tables import Table
+
+
+class _Quiet:
+    """The world beside a request in which nothing happens."""
+
+    def between(self, place: str) -> None:
+        """Not before and after it."""
+
+    def inside(self, place: str) -> None:
+        """Nor during it."""
+
+
+class StandIn:
+    """A client of two empty tables; takes one request at a time, from whatever thread it comes."""
+
+    def __init__(self, prefix: str, faults: Faults) -> None:
+        tables = {table.name: table for table in map(Table, definitions(prefix))}
+        self._client = FakeDynamoDb(tables, Moods(faults, seed=0), _Quiet())
+        self._lock = Lock()
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        call = getattr(self._client, operation)
+
+        def locked(**parameters: Any) -> Any:
+            with self._lock:
+                return call(**parameters)
+
+        return locked

@@ -22,6 +22,7 @@ from marketplace_metering.core.limits import (
     TAG_VALUE_LENGTH_MAX,
     TAGS_MAX,
 )
+from marketplace_metering.core.pending import PENDING_VALUES
 from marketplace_metering.core.quantity import QUANTITY_MAX, Quantity, micros_of
 
 Tags = tuple[tuple[str, str], ...]  # sorted pairs; the empty tuple is "untagged"
@@ -145,7 +146,7 @@ def read_record(item: Mapping[str, object], now: datetime) -> UsageRecord | tupl
     created_ns = _created_ns(item.get("create_timestamp"), now, problems)
     micros = _micros(item.get("quantity"), problems)
     pending = item.get("metering_pending")
-    if pending is not None and pending != "true":
+    if pending is not None and pending not in PENDING_VALUES:
         problems.append(
             Problem.of(
                 "metering_pending",

@@ -14,6 +14,7 @@ from marketplace_metering.adapters.dynamodb.schema import (
     UNSETTLED_INDEX,
     table_names,
 )
+from marketplace_metering.core.pending import PENDING_VALUES
 from marketplace_metering.deploy import changes, progress
 from marketplace_metering.deploy.errors import DeployError
 from marketplace_metering.deploy.progress import StackEvent
@@ -53,7 +54,9 @@ def unbilled(session: boto3.session.Session, stack: str, looks_at_all: bool = Fa
     """What is not billed. Failed usage stands in no index: to see it, every record is read."""
     dynamodb = session.client("dynamodb")
     names = table_names(stack)
-    pending = _index(names.records, PENDING_INDEX, "metering_pending", "true")
+    shards = (
+        _index(names.records, PENDING_INDEX, "metering_pending", value) for value in PENDING_VALUES
+    )
     sealed = _index(names.ledger, UNSETTLED_INDEX, "unsettled", "sealed")
     parked = _index(names.ledger, UNSETTLED_INDEX, "unsettled", "parked")
     failed = {
@@ -63,7 +66,7 @@ def unbilled(session: boto3.session.Session, stack: str, looks_at_all: bool = Fa
         "Select": "COUNT",
     }
     return Unbilled(
-        _count(_pages(dynamodb.query, pending)),
+        sum(_count(_pages(dynamodb.query, pending)) for pending in shards),
         _count(_pages(dynamodb.query, sealed)) + _count(_pages(dynamodb.query, parked)),
         _count(_pages(dynamodb.scan, failed)) if looks_at_all else 0,
     )

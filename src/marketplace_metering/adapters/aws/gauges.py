@@ -7,7 +7,9 @@ from decimal import Decimal
 
 from marketplace_metering.adapters.aws.clients import AwsClient
 from marketplace_metering.adapters.dynamodb import schema
+from marketplace_metering.adapters.dynamodb.calls import pending_query
 from marketplace_metering.adapters.dynamodb.schema import TableNames
+from marketplace_metering.core.pending import PENDING
 
 # Parked entries are sorted by when they are tried again, so their deadlines are looked through.
 PARKED_LOOKED_AT = 1_000
@@ -21,14 +23,12 @@ class DynamoGauges:
         self._names = names
 
     def oldest_pending_at(self) -> datetime | None:
-        """When the oldest usage without an outcome happened, if there is any."""
-        answer = self._client.query(
-            TableName=self._names.records,
-            IndexName=schema.PENDING_INDEX,
-            KeyConditionExpression="metering_pending = :pending",
-            ExpressionAttributeValues={":pending": {"S": "true"}},
-            Limit=1,
-        )
+        """When the oldest usage without an outcome happened, if there is any.
+
+        Shards are not looked at: twenty queries in each run of each function. Usage that waits
+        there to be sent is watched by its deadline, and every job reads them all.
+        """
+        answer = self._client.query(**pending_query(self._names.records, PENDING), Limit=1)
         # A time that cannot be one is refused by the next sealing run; until then it is no age.
         for item in answer["Items"]:
             return _instant(item["create_timestamp"]["N"])

@@ -15,7 +15,9 @@ from botocore.exceptions import ClientError
 
 from marketplace_metering.adapters.aws.clients import AwsClient
 from marketplace_metering.adapters.dynamodb.raw import raw_statements
-from marketplace_metering.adapters.dynamodb.values import Attributes
+from marketplace_metering.adapters.dynamodb.schema import PENDING_INDEX
+from marketplace_metering.adapters.dynamodb.values import Attributes, text
+from marketplace_metering.core.pending import PENDING_VALUES
 
 GET_KEYS_MAX = 100  # [model 1.44.5] BatchGetItem
 PUT_ITEMS_MAX = 25  # [model 1.44.5] BatchWriteItem
@@ -112,6 +114,11 @@ class Calls:
                 return
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
+    def pending_pages(self, table: str) -> Iterator[list[Attributes]]:
+        """Every page of the index of pending usage, one shard after the other."""
+        for value in PENDING_VALUES:
+            yield from self.pages(**pending_query(table, value))
+
     def items(self, **query: object) -> Iterator[Attributes]:
         """Every item of a Query."""
         for page in self.pages(**query):
@@ -202,6 +209,16 @@ class Calls:
             return self.one("batch_execute_statement", Statements=batch)
         send = self._raw.send
         return self._patiently("BatchExecuteStatement", lambda: send(batch))
+
+
+def pending_query(table: str, value: str) -> dict[str, Any]:
+    """The query for what is pending under one value of `metering_pending`."""
+    return {
+        "TableName": table,
+        "IndexName": PENDING_INDEX,
+        "KeyConditionExpression": "metering_pending = :pending",
+        "ExpressionAttributeValues": {":pending": text(value)},
+    }
 
 
 def _refusals(reasons: Sequence[Mapping[str, Any]]) -> list[Refusal | None]:

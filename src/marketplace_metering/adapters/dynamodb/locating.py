@@ -23,11 +23,12 @@ from marketplace_metering.adapters.dynamodb.records import MARKED_BY, SOURCE, pa
 from marketplace_metering.adapters.dynamodb.schema import TableNames
 from marketplace_metering.adapters.dynamodb.values import Attributes, text
 from marketplace_metering.core.ledger import State
+from marketplace_metering.core.pending import PENDING, PENDING_VALUES
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.reports import EntryView, RecordView
 
 UNKNOWN_SOURCE = "the application"
-PENDING = text("true")
+PENDING_TEXT = text(PENDING)
 
 
 class Located(NamedTuple):
@@ -49,7 +50,7 @@ class Located(NamedTuple):
 
 def read_settled(item: Attributes, now: datetime) -> UsageRecord | None:
     """The usage record that an item is, whatever its marks say; None if it is malformed."""
-    found = parse({**item, "metering_pending": PENDING}, now)
+    found = parse({**item, "metering_pending": PENDING_TEXT}, now)
     return found if isinstance(found, UsageRecord) else None
 
 
@@ -134,7 +135,7 @@ def _failure(item: Attributes, holding: Iterable[Covering]) -> str | None:
             return mark.words
         if is_behind and mark is not None and mark.fate is Fate.PENDING:
             return None
-    if item.get("metering_pending") == PENDING:
+    if item.get("metering_pending", {}).get("S") in PENDING_VALUES:
         return None
     response = item.get("metering_response", {}).get("S")
     return response or "it is not pending: metering_pending is missing"

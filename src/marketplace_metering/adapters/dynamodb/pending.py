@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from marketplace_metering.adapters.dynamodb import keys, schema
+from marketplace_metering.adapters.dynamodb import keys
 from marketplace_metering.adapters.dynamodb.alarms import Alarms
 from marketplace_metering.adapters.dynamodb.calls import GET_KEYS_MAX, Calls, portions
 from marketplace_metering.adapters.dynamodb.covered import Comparison, compare
@@ -19,7 +19,7 @@ from marketplace_metering.adapters.dynamodb.records import parse, readable_quant
 from marketplace_metering.adapters.dynamodb.refusing import Refused, mark_refused
 from marketplace_metering.adapters.dynamodb.retries import Retries
 from marketplace_metering.adapters.dynamodb.schema import TableNames
-from marketplace_metering.adapters.dynamodb.values import Attributes, text
+from marketplace_metering.adapters.dynamodb.values import Attributes
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.ledger import Alarm, AlarmKind
@@ -68,12 +68,7 @@ class PendingUsage:
         oldest = UsageHour.of(now - policy.window_length - timedelta(hours=1))
         reader = Reader(now)
         with collecting_nothing():
-            for page in self._calls.pages(
-                TableName=self._names.records,
-                IndexName=schema.PENDING_INDEX,
-                KeyConditionExpression="metering_pending = :pending",
-                ExpressionAttributeValues={":pending": text("true")},
-            ):
+            for page in self._calls.pending_pages(self._names.records):
                 reader.take(page)
         reading = reader.reading
         # Usage of the time since this run began is not "in the future": it is judged by the clock.

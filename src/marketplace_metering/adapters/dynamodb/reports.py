@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from marketplace_metering.adapters.aws.clients import AwsClient
-from marketplace_metering.adapters.dynamodb import keys, refused_inputs, schema
+from marketplace_metering.adapters.dynamodb import keys, refused_inputs
 from marketplace_metering.adapters.dynamodb.balances import count_balances, scan_entries
 from marketplace_metering.adapters.dynamodb.calls import GET_KEYS_MAX, Calls, portions
 from marketplace_metering.adapters.dynamodb.covered import compare
@@ -166,12 +166,7 @@ class DynamoReports:
     def oldest_pending_at(self) -> datetime | None:
         """When the oldest usage happened that no entry covers and nobody refused."""
         reader = Reader(self._now())
-        for page in self._calls.pages(
-            TableName=self._names.records,
-            IndexName=schema.PENDING_INDEX,
-            KeyConditionExpression="metering_pending = :pending",
-            ExpressionAttributeValues={":pending": text("true")},
-        ):
+        for page in self._calls.pending_pages(self._names.records):
             reader.take(page)
         oldest: int | None = None
         for part in portions(reader.reading.books.items(), GET_KEYS_MAX):

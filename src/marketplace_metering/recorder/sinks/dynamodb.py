@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
 
+from marketplace_metering.core.pending import PENDING, SHARDS, SHARDS_MAX
 from marketplace_metering.core.quantity import Quantity, micros_of
 from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.recorder.batches import timestamp_text
@@ -36,11 +37,24 @@ class DynamoDBSink:
     """The table `<StackName>-MeteringRecords`; see `Sink`.
 
     `client` may be a boto3 client of your own; without one it is made at the first put, from the
-    usual AWS settings.
+    usual AWS settings. `pending_shards` spreads pending usage over so many partitions of its index,
+    for tables that take more than about 1,000 usage records a second (docs/scale.md).
     """
 
-    def __init__(self, table: str, *, region: str | None = None, client: object = None) -> None:
+    def __init__(
+        self,
+        table: str,
+        *,
+        region: str | None = None,
+        client: object = None,
+        pending_shards: int = 0,
+    ) -> None:
+        if not 0 <= pending_shards <= SHARDS_MAX:
+            raise RecorderSettingError(
+                f"pending_shards {pending_shards} refused: must be 0, or 1 to {SHARDS_MAX}"
+            )
         self._table = table
+        self._pending = SHARDS[:pending_shards] or (PENDING,)
         self._region = region
         self._given = client
         self._client: Any = client
@@ -59,12 +73,16 @@ class DynamoDBSink:
         parts = urlsplit(url)
         query = parse_qs(parts.query, strict_parsing=bool(parts.query))
         stack = url.removeprefix(SCHEME).split("?")[0].strip("/").removesuffix(SUFFIX)
-        if not stack or set(query) - {"region"}:
+        shards = query.get("pending_shards", ["0"])[0]
+        if not stack or set(query) - {"region", "pending_shards"} or not shards.isdecimal():
             raise RecorderSettingError(
                 f"{url!r} names no stack: give dynamodb://STACK or dynamodb://STACK?region=REGION, "
-                "such as dynamodb://my-stack for its table my-stack-MeteringRecords"
+                "such as dynamodb://my-stack for its table my-stack-MeteringRecords; "
+                "pending_shards=NUMBER spreads it over shards"
             )
-        return cls(stack + SUFFIX, region=query.get("region", [None])[0])
+        return cls(
+            stack + SUFFIX, region=query.get("region", [None])[0], pending_shards=int(shards)
+        )
 
     def put(self, records: Sequence[UsageRecord]) -> Delivered:
         """Put each of them, several at once; those of one event id one after the other."""
@@ -94,7 +112,7 @@ class DynamoDBSink:
             try:
                 self._client.put_item(
                     TableName=self._table,
-                    Item=item_of(record, place_ns),
+                    Item=item_of(record, place_ns, self._pending),
                     ConditionExpression=CONDITION,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
@@ -209,15 +227,15 @@ def _id_of(record: UsageRecord) -> str:
     return record.event_id
 
 
-def item_of(record: UsageRecord, place_ns: int) -> Attributes:
-    """The item of a usage record in the guide's table."""
+def item_of(record: UsageRecord, place_ns: int, pending: Sequence[str] = (PENDING,)) -> Attributes:
+    """The item of a usage record in the guide's table, pending under one of these values."""
     item: Attributes = {
         "customerAWSAccountId": {"S": record.account},
         "productCode": {"S": record.product},
         "create_timestamp": {"N": timestamp_text(place_ns)},
         "dimension": {"S": record.dimension},
         "quantity": {"N": str(record.quantity)},
-        "metering_pending": {"S": "true"},
+        "metering_pending": {"S": pending[crc32(_id_of(record).encode()) % len(pending)]},
         "event_id": {"S": _id_of(record)},
     }
     if record.license_arn is not None:

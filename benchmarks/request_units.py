@@ -53,13 +53,13 @@ class _CountingTable(Table):
         self.factor = 1
         self._indexes = definition["GlobalSecondaryIndexes"]
 
-    def put(self, item: Item, visible_at: Callable[[], int]) -> None:
+    def keep(self, kept: Item, visible_at: Callable[[], int]) -> None:
         """Count, and write."""
-        old = self.get(self.key_of(item))
-        self.units[self.name] += self.factor * max(_kilobytes(old), _kilobytes(item))
+        old = self.get(self.key_of(kept))
+        self.units[self.name] += self.factor * max(_kilobytes(old), _kilobytes(kept))
         for index in self._indexes:
-            self.units[index["IndexName"]] += _index_units(self._entry(index, old, item))
-        super().put(item, visible_at)
+            self.units[index["IndexName"]] += _index_units(self._entry(index, old, kept))
+        super().keep(kept, visible_at)
 
     def _entry(
         self, index: Mapping[str, Any], *items: Item | None

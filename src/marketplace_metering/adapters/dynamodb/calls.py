@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from botocore.exceptions import ClientError
 
 from marketplace_metering.adapters.aws.clients import AwsClient
-from marketplace_metering.adapters.dynamodb.raw import raw_statements
+from marketplace_metering.adapters.dynamodb.raw import raw_requests
 from marketplace_metering.adapters.dynamodb.schema import PENDING_INDEX
 from marketplace_metering.adapters.dynamodb.values import Attributes, text
 from marketplace_metering.core.pending import PENDING_VALUES
@@ -78,7 +78,7 @@ class Calls:
     def __init__(self, client: AwsClient, pause: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._pause = pause
-        self._raw = raw_statements(client)
+        self._raw = raw_requests(client)
 
     def one(self, operation: str, **parameters: object) -> dict[str, Any]:
         """One request, repeated while DynamoDB says that it did nothing."""
@@ -161,7 +161,7 @@ class Calls:
         """All writes or none. None: done. Otherwise which writes had their condition refused."""
         for wait in self._waits("TransactWriteItems"):
             try:
-                self.one("transact_write_items", TransactItems=list(writes))
+                self._transact(list(writes))
             except ClientError as error:
                 reasons = error.response.get("CancellationReasons")
                 if reasons is None:
@@ -207,8 +207,14 @@ class Calls:
     def _execute(self, batch: list[dict[str, Any]]) -> dict[str, Any]:
         if self._raw is None:
             return self.one("batch_execute_statement", Statements=batch)
-        send = self._raw.send
-        return self._patiently("BatchExecuteStatement", lambda: send(batch))
+        execute = self._raw.execute
+        return self._patiently("BatchExecuteStatement", lambda: execute(batch))
+
+    def _transact(self, writes: list[Any]) -> dict[str, Any]:
+        if self._raw is None:
+            return self.one("transact_write_items", TransactItems=writes)
+        transact = self._raw.transact
+        return self._patiently("TransactWriteItems", lambda: transact(writes))
 
 
 def pending_query(table: str, value: str) -> dict[str, Any]:

@@ -33,9 +33,12 @@ lock:  ## Resolve requirements.txt and requirements-dev.txt again (needs uv)
 	  pyproject.toml --quiet --output-file requirements.txt
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  --group dev pyproject.toml --quiet --output-file requirements-dev.txt
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  src/marketplace_metering/local/ministack.in --quiet \
+	  --output-file src/marketplace_metering/local/ministack.txt
 
 clean:  ## Remove the virtual environment and every cache
-	rm -rf $(VENV) .checkov .ministack node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) .checkov node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 $(READY): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %s: make PYTHON=/path/to/python3.11" % sys.version.split()[0])'

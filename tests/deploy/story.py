@@ -19,15 +19,15 @@ SHORTLY_S = 10
 _before = count(5_000)  # milliseconds: no two usage records at the same time
 
 
-def until(look: Callable[[], Any]) -> Any:
+def until(look: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
     """What `look` finds, as soon as it finds something."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + patience_s
     while time.monotonic() < end:
         found = look()
         if found:
             return found
         time.sleep(0.1)
-    raise AssertionError(f"not within {PATIENCE_S} s")
+    raise AssertionError(f"not within {patience_s} s")
 
 
 def record_usage(table: Any, account: str, product: str, dimension: str, quantity: Any) -> None:

@@ -18,6 +18,7 @@ from marketplace_metering.cli import deploy as commands
 from marketplace_metering.cli.options import FAILED, OK, USAGE
 from marketplace_metering.deploy import changes, stack, template
 from marketplace_metering.deploy.package import Package
+from tests.deploy import reading
 from tests.deploy.conftest import Deploy
 from tests.deploy.emulator import ACCOUNT, REGION, Emulator
 
@@ -138,10 +139,45 @@ def test_a_saas_contract_creates_nothing(session: boto3.session.Session, deploy:
     assert resources["StackResources"] == []
 
 
-def test_a_hybrid_listing_is_metered(deploy: Deploy) -> None:
-    outputs = deploy("hybrid", ListingType="SaaS Contract with Subscription")
+@pytest.mark.parametrize("listing", ["SaaS Subscription", "SaaS Contract with Subscription"])
+def test_the_other_listings_create_everything(
+    session: boto3.session.Session, deploy: Deploy, listing: str
+) -> None:
+    name = f"all-{listing.count(' ')}"
+    outputs = deploy(name, ListingType=listing)
 
-    assert outputs["MeteringRecordsTable"] == "hybrid-MeteringRecords"
+    assert outputs["MeteringRecordsTable"] == f"{name}-MeteringRecords"
+    found = session.client("cloudformation").describe_stack_resources(StackName=name)
+    created = {each["LogicalResourceId"] for each in found["StackResources"]}
+    assert created == set(reading.resources()) - {"EmailSubscription"}  # nobody gave an address
+
+
+def test_an_update_of_parameters_keeps_tables_and_data(
+    session: boto3.session.Session, deploy: Deploy
+) -> None:
+    deploy("kept")
+    _put(session, "kept", **PENDING)
+    before = [_identity(session, f"kept-{table}") for table in TABLES]
+
+    deploy(
+        "kept",
+        LateUsage="hold",
+        GraceSeconds="60",
+        MemorySize="512",
+        RecordRetentionDays="30",
+        NotificationEmail="ops@example.com",
+    )
+
+    assert [_identity(session, f"kept-{table}") for table in TABLES] == before
+    assert _environment(session, "kept")["METERING_RECORD_RETENTION_DAYS"] == "30"
+    items = session.client("dynamodb").scan(TableName="kept-MeteringRecords")["Items"]
+    assert [each["metering_pending"] for each in items] == [{"S": "true"}]
+
+
+def _identity(session: boto3.session.Session, table: str) -> tuple[object, object]:
+    """What another table of the same name would not share."""
+    described = session.client("dynamodb").describe_table(TableName=table)["Table"]
+    return described["TableId"], described["CreationDateTime"]
 
 
 def test_failed_usage_is_unbilled_too(session: boto3.session.Session, deploy: Deploy) -> None:

@@ -32,6 +32,7 @@ ALLOWED = {
     "recorder": ("core", "ports", "recorder", "adapters", "wiring"),
     "aws_lambda": (*USE_CASES, "adapters", "settings", "wiring", "aws_lambda"),
     "deploy": ("core", "adapters", "deploy"),
+    "local": ("deploy", "local"),
     "simulation": (*USE_CASES, "adapters", "recorder", "simulator", "simulation"),
 }
 THIRD_PARTY_IN_CORE: frozenset[str] = frozenset()

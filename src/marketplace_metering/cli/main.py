@@ -37,6 +37,7 @@ def register() -> None:
         correct,
         demo,
         deploy,
+        local,
         meter,
         prove,
         record,
@@ -62,6 +63,7 @@ def register() -> None:
         deploy.deploy,
         deploy.template,
         deploy.destroy,
+        local.local,
         demo.demo,
     ):
         cli.add_command(command)

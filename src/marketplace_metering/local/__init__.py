@@ -1,0 +1,1 @@
+"""The whole pipeline on one machine: an AWS emulator, the metering simulator, the real template."""

@@ -164,7 +164,7 @@ def other_rows(url: str, count: int) -> Iterator[Row]:
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import InMemoryMetricReader
     except ImportError:
-        print("(OpenTelemetry is not installed: pip install opentelemetry-sdk)", file=sys.stderr)  # noqa: T201
+        print("(OpenTelemetry is not installed: pip install opentelemetry-sdk)", file=sys.stderr)
     else:
         provider = MeterProvider([InMemoryMetricReader()])
         add = provider.get_meter("benchmark").create_counter("usage").add
@@ -265,7 +265,7 @@ def show(rows: Sequence[Row], writes: float, import_: float) -> None:
         f"that is {writes / 10_000:.2f} % of one write per event",
         f"import of UsageRecorder: {import_:.0f} ms",
     ]
-    print("\n".join(lines))  # noqa: T201 - a script
+    print("\n".join(lines))
 
 
 def main() -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Any
 
-from marketplace_metering.core.record import Problem, is_text
+from marketplace_metering.core.columns import Columns
+from marketplace_metering.core.plain import PlainLines
+from marketplace_metering.core.record import Problem, UsageRecord, is_text, read_record
 
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,6})?")
 NUMBER_COLUMNS = frozenset({"create_timestamp", "quantity"})
@@ -47,27 +51,93 @@ _decoder = json.JSONDecoder(object_pairs_hook=_once, parse_float=Decimal, parse_
 _REFUSALS = (ValueError, ArithmeticError, RecursionError)
 
 
-def read_json(lines: Iterable[str]) -> Iterator[Piece]:
-    """Usage records from JSON Lines, or from one JSON object or array over several lines."""
-    numbered = enumerate(_without_mark(lines), start=1)
-    for number, line in numbered:
-        if not line.strip():
-            continue
-        if _opens_document(line):
-            rest = "".join(text for _number, text in numbered)
-            yield from _read_document(line + rest, number)
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Some pieces of an input: the plain ones as columns, and one by one those that are not."""
+
+    pieces: Sequence[Piece]
+    plain: Columns = field(default_factory=Columns)
+    lines: Sequence[str] = ()
+    first_number: int = 0  # of the lines
+    places: Sequence[int] = ()  # among the lines, of each of the plain ones
+
+    def piece_of(self, number: int) -> Piece:
+        """The piece of a plain usage record."""
+        place = self.places[number]
+        return _read_line(self.first_number + place, self.lines[place])
+
+
+class JsonLines(Iterator[Piece]):
+    """The pieces of an input in JSON: one by one, or in steps, which is many times quicker."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = _without_mark(iter(lines))
+        self._pieces = self._each()
+        self._number = 0  # of lines that were read
+
+    def __next__(self) -> Piece:
+        return next(self._pieces)
+
+    def _each(self) -> Iterator[Piece]:
+        first = self._first()
+        if _opens_document(first):
+            yield from self._document(first)
             return
-        yield _read_line(number, line)
-        break
-    for number, line in numbered:
-        if line.strip():
-            yield _read_line(number, line)
+        for line in chain([first], self._lines):
+            if line.strip():
+                yield _read_line(self._number, line)
+            self._number += 1
+
+    def steps(self, size: int, now: Callable[[], datetime]) -> Iterator[Step]:
+        """So many lines at a time; what is plain is a usage record as of the present."""
+        first = self._first()
+        if _opens_document(first):
+            pieces = self._document(first)
+            while step := list(islice(pieces, size)):
+                yield Step(step)
+            return
+        plain = PlainLines(lambda line: _read_plainly(line, now()))
+        lines = [first, *islice(self._lines, size - 1)]
+        while lines:
+            columns, places = plain.take(lines, now())
+            pieces_left: list[Piece] = []
+            if len(places) < len(lines):
+                left = set(range(len(lines))).difference(places)
+                pieces_left = [
+                    _read_line(self._number + place, lines[place])
+                    for place in sorted(left)
+                    if lines[place].strip()
+                ]
+            yield Step(pieces_left, columns, lines, self._number, places)
+            self._number += len(lines)
+            lines = list(islice(self._lines, size))
+
+    def _first(self) -> str:
+        """The first line that is not empty, if there is one."""
+        for self._number, line in enumerate(self._lines, start=1):  # noqa: B020 - it counts
+            if line.strip():
+                return line
+        return ""
+
+    def _document(self, first: str) -> Iterator[Piece]:
+        return _read_document(first + "".join(self._lines), self._number)
 
 
-def _without_mark(lines: Iterable[str]) -> Iterator[str]:
+def read_json(lines: Iterable[str]) -> JsonLines:
+    """Usage records from JSON Lines, or from one JSON object or array over several lines."""
+    return JsonLines(lines)
+
+
+def _read_plainly(line: str, now: datetime) -> UsageRecord | None:
+    item = _read_line(0, line).item
+    found = (item,) if isinstance(item, Problem) else read_record(item, now)
+    return found if isinstance(found, UsageRecord) else None
+
+
+def _without_mark(lines: Iterator[str]) -> Iterator[str]:
     """Editors on Windows begin a UTF-8 file with a byte order mark."""
-    for number, line in enumerate(lines):
-        yield line if number else line.removeprefix("\ufeff")
+    first = next(lines, None)
+    return iter(()) if first is None else chain([first.removeprefix("\ufeff")], lines)
 
 
 def _opens_document(line: str) -> bool:
@@ -155,7 +225,7 @@ def read_csv(lines: Iterable[str]) -> Iterator[Piece]:
     kept: list[str] = []
 
     def keeping() -> Iterator[str]:
-        for line in _without_mark(lines):
+        for line in _without_mark(iter(lines)):
             kept.append(line)
             yield line
 

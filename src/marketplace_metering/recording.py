@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
 
+from marketplace_metering.core.columns import Columns
 from marketplace_metering.core.identity import PRODUCT_CODE
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.quantity import ZERO, Quantity, micros_of
 from marketplace_metering.core.record import Problem, UsageRecord, read_record
-from marketplace_metering.formats import Piece
+from marketplace_metering.formats import JsonLines, Piece, Step
 from marketplace_metering.ports import Clock, Intake, RefusedInput, UsageRecords
 
-PIECES_PER_STEP = 5_000
+PIECES_PER_STEP = 20_000
 REFUSALS_REPORTED_MAX = 1_000
 
 
@@ -56,37 +57,41 @@ def record(
     source = _writable(source)  # a file name need not be UTF-8
     intake = store.intake(source, clock.now())
     report = RecordReport()
-    for step in _steps(iter(pieces)):
+    for step in _steps(pieces, clock):
         _record_step(intake, clock, source, step, report)
         on_progress(report)
     return report
 
 
 def _record_step(
-    intake: Intake, clock: Clock, source: str, step: list[Piece], report: RecordReport
+    intake: Intake, clock: Clock, source: str, step: Step, report: RecordReport
 ) -> None:
     now = clock.now()
     good: list[UsageRecord] = []
     piece_of: dict[int, Piece] = {}
     refused: list[RefusedInput] = []
-    for piece in step:
+    for piece in step.pieces:
         found = (piece.item,) if isinstance(piece.item, Problem) else read_record(piece.item, now)
         if isinstance(found, UsageRecord):
             piece_of[id(found)] = piece
             good.append(found)
         else:
             refused.append(_refused(source, piece, found))
-    if good:
-        taken = intake.add(good)
+    records = step.plain.plus(good) if step.plain and good else step.plain or good
+    if records:
+        taken = intake.add(records)
         report.added += taken.added
         report.already_there += taken.already_there
         report.added_quantity += taken.added_quantity
-        refused.extend(
-            _refused(source, piece_of[id(usage)], (problem,)) for usage, problem in taken.clashes
-        )
+        for usage, problem in taken.clashes:
+            clashing = piece_of.get(id(usage))
+            if clashing is None:
+                assert isinstance(records, Columns), f"{usage} was not in this step"
+                clashing = step.piece_of(records.number_of(usage))
+            refused.append(_refused(source, clashing, (problem,)))
     if refused:
         intake.refuse(refused, now)
-    report.read += len(step)
+    report.read += len(step.plain) + len(step.pieces)
     report.refused += len(refused)
     report.refusals.extend(refused[: REFUSALS_REPORTED_MAX - len(report.refusals)])
 
@@ -120,6 +125,10 @@ def _readable(quantity: object) -> Quantity | None:
     return Quantity(micros) if micros is not None and 0 <= micros <= QUANTITY_MICROS_MAX else None
 
 
-def _steps(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
-    while step := list(islice(pieces, PIECES_PER_STEP)):
-        yield step
+def _steps(pieces: Iterable[Piece], clock: Clock) -> Iterator[Step]:
+    if isinstance(pieces, JsonLines):
+        yield from pieces.steps(PIECES_PER_STEP, clock.now)
+        return
+    left = iter(pieces)
+    while step := list(islice(left, PIECES_PER_STEP)):
+        yield Step(step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -17,7 +18,9 @@ from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.plan import Group
 from marketplace_metering.core.quantity import QUANTITY_MAX, total
 from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.formats import read_json
 from marketplace_metering.ports import RefusedInput, Store
+from marketplace_metering.recording import record
 from tests.contract.conftest import OpenAll
 from tests.support import steps
 from tests.support.build import (
@@ -26,12 +29,13 @@ from tests.support.build import (
     METER,
     PRODUCT,
     hour,
+    item,
     licensed,
     quantity,
     tags,
     usage,
 )
-from tests.support.clock import utc
+from tests.support.clock import Clock, utc
 
 NOW = utc("12:00")
 
@@ -207,6 +211,26 @@ def test_an_event_id_used_for_something_else_clashes(
     )
     assert taken.added == 1
     assert only_group(store).quantity == quantity(6)
+
+
+def test_the_lines_of_a_file_come_to_every_store(store: Store) -> None:
+    """Most of them as columns, which every store may take as usage records."""
+    lines = [
+        json.dumps(item(**changes))
+        for changes in (
+            {"quantity": 1},
+            {"quantity": 2, "event_id": "e"},
+            {"quantity": 4, "tags": {"team": "red"}},
+            {"quantity": 8, "event_id": "e"},
+            {"quantity": 16, "own": [1]},
+        )
+    ]
+    for added, already_there in ((4, 0), (0, 4)):
+        report = record(store, Clock(NOW), "usage.jsonl", read_json(lines))
+        assert (report.added, report.already_there, report.refused) == (added, already_there, 1)
+        assert [each.text for each in report.refusals] == [lines[3]]
+    found = {group.tags: group.quantity for group in steps.groups(store, NOW)}
+    assert found == {(): quantity(19), tags(team="red"): quantity(4)}
 
 
 def test_event_ids_belong_to_a_buyer(store: Store) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from marketplace_metering.core.hours import BillingMonth, UsageHour
+from marketplace_metering.core.hours import BillingMonth
 from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.limits import BATCH_BYTES_MAX, BATCH_RECORDS_MAX
 from marketplace_metering.core.wire import body_bytes, request, usage_record
@@ -27,7 +27,8 @@ class Lane(NamedTuple):
 def lane_of(entry: Entry) -> Lane:
     """The lane that an entry is sent in."""
     meter = entry.window.meter
-    return Lane(meter.product, meter.is_licensed, UsageHour.of(entry.stamp).month)
+    month = BillingMonth(entry.stamp.year, entry.stamp.month)
+    return Lane(meter.product, meter.is_licensed, month)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,10 @@ def fill(due: Sequence[Entry]) -> Batch:
     if first.state is State.PARKED:
         return Batch((first,))
     lane = lane_of(first)
+    if len(due) <= BATCH_RECORDS_MAX and not any(
+        entry.allocations or entry.state is State.PARKED or lane_of(entry) != lane for entry in rest
+    ):
+        return Batch(tuple(due))  # it takes tags to make a call too long
     taken = [first]
     size = body_bytes(request([first]))
     for entry in rest:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from marketplace_metering.core.limits import MONTH_END_GRACE, WINDOW_LENGTH
 
@@ -51,12 +52,17 @@ class UsageHour:
     @property
     def start(self) -> datetime:
         """The first instant of the hour."""
-        return EPOCH + timedelta(hours=self.number)
+        return _start_of(self.number)
 
     @property
     def end(self) -> datetime:
         """The first instant after the hour."""
-        return EPOCH + timedelta(hours=self.number + 1)
+        return _start_of(self.number + 1)
+
+    @property
+    def bounds_ns(self) -> tuple[int, int]:
+        """Its first and its last nanosecond, since 1970."""
+        return self.number * NS_PER_HOUR, (self.number + 1) * NS_PER_HOUR - 1
 
     @property
     def month(self) -> BillingMonth:
@@ -67,6 +73,16 @@ class UsageHour:
     def plus(self, hours: int) -> UsageHour:
         """The hour that many hours later."""
         return UsageHour(self.number + hours)
+
+
+@lru_cache(maxsize=4_096)
+def _start_of(hour: int) -> datetime:
+    return EPOCH + timedelta(hours=hour)
+
+
+@lru_cache(maxsize=256)
+def _end_of(year: int, month: int) -> datetime:
+    return BillingMonth(year, month).end
 
 
 def epoch_ns(at: datetime) -> int:
@@ -96,5 +112,5 @@ def stamp_of(hour: UsageHour, earliest_own_ns: int | None) -> datetime:
 
 def deadline_of(stamp: datetime, window_length: timedelta = WINDOW_LENGTH) -> datetime:
     """AWS refuses a record from this instant on. [model 1.44.5] R1 and R2; Q3: the earlier one."""
-    month = BillingMonth(stamp.year, stamp.month)
-    return min(stamp + window_length, month.end + MONTH_END_GRACE)
+    month_end = _end_of(stamp.year, stamp.month)
+    return min(stamp + window_length, month_end + MONTH_END_GRACE)

@@ -120,7 +120,8 @@ class Entry:
 
     def __post_init__(self) -> None:
         assert self.quantity.micros <= QUANTITY_MICROS_MAX, f"{self.quantity} is above the cap"
-        assert total(line.quantity for line in self.lines) == self.quantity, "lines do not sum up"
+        lines = sum([line.quantity.micros for line in self.lines])
+        assert lines == self.quantity.micros, "lines do not sum up"
         if self.allocations:
             allocated = total(allocation.quantity for allocation in self.allocations)
             assert allocated == self.quantity, f"allocations of {allocated} for {self.quantity}"
@@ -139,7 +140,7 @@ class Entry:
     @property
     def record_count(self) -> int:
         """How many usage records the entry covers."""
-        return sum(line.record_count for line in self.lines)
+        return sum([line.record_count for line in self.lines])
 
     @property
     def carried(self) -> Quantity:

@@ -58,7 +58,7 @@ QUANTITY_MAX = Quantity(QUANTITY_MICROS_MAX)
 
 def total(quantities: Iterable[Quantity]) -> Quantity:
     """The exact sum."""
-    return Quantity(sum(quantity.micros for quantity in quantities))
+    return Quantity(sum([quantity.micros for quantity in quantities]))
 
 
 def micros_of(number: int | Decimal) -> int | None:

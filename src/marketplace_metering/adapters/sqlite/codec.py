@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +16,13 @@ from marketplace_metering.core.record import Tags
 
 Row = Mapping[str, Any]
 
+MILLISECOND = timedelta(milliseconds=1)
+SECOND = timedelta(seconds=1)
+
 
 def epoch_ms(at: datetime) -> int:
     """Milliseconds since 1970."""
-    return (at - EPOCH) // timedelta(milliseconds=1)
+    return (at - EPOCH) // MILLISECOND
 
 
 def from_ms(ms: int) -> datetime:
@@ -28,7 +32,7 @@ def from_ms(ms: int) -> datetime:
 
 def epoch_s(at: datetime) -> int:
     """Seconds since 1970."""
-    return (at - EPOCH) // timedelta(seconds=1)
+    return (at - EPOCH) // SECOND
 
 
 def from_s(seconds: int) -> datetime:
@@ -43,7 +47,7 @@ def tags_text(tags: Tags) -> str:
 
 def tags_of(text: str) -> Tags:
     """Tags from sorted JSON pairs."""
-    return tuple((key, value) for key, value in json.loads(text))
+    return () if text == "[]" else tuple((key, value) for key, value in json.loads(text))
 
 
 def lines_text(lines: tuple[Line, ...]) -> str:
@@ -93,6 +97,29 @@ def entry_of(row: Row) -> Entry:
         lines=lines_of(row["lines"]),
         allocations=allocations_of(row["allocations"]),
         retry_at=from_ms(row["retry_at_ms"]),
+        state=State(row["state"]),
+        begun=row["begun"],
+        refused=row["refused"],
+        metering_record_id=row["metering_record_id"],
+        reason=row["reason"],
+    )
+
+
+def renewed(entry: Entry, row: Row) -> Entry:
+    """An entry that was read before, as its row is now: what it promised AWS never changes."""
+    retry_at = from_ms(row["retry_at_ms"])
+    if (
+        entry.state == row["state"]
+        and entry.retry_at == retry_at
+        and entry.begun == row["begun"]
+        and entry.refused == row["refused"]
+        and entry.metering_record_id == row["metering_record_id"]
+        and entry.reason == row["reason"]
+    ):
+        return entry
+    return replace(
+        entry,
+        retry_at=retry_at,
         state=State(row["state"]),
         begun=row["begun"],
         refused=row["refused"],

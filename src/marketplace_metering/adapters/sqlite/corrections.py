@@ -71,9 +71,10 @@ class SqliteCorrections:
             self._connection.execute(
                 "UPDATE tally SET micros = micros - ?, record_count = record_count - 1, "
                 "is_closed = 1, earliest_ns = (SELECT coalesce(min(created_ns), 0) "
-                "FROM usage_record WHERE usage_record.group_id = tally.group_id "
+                "FROM usage_record WHERE usage_record.created_ns BETWEEN ? AND ? "
+                "AND usage_record.group_id = tally.group_id "
                 "AND usage_record.tally_id = tally.id) WHERE id = ?",
-                (old.micros, tally_id),
+                (old.micros, *old.hour.bounds_ns, tally_id),
             )
             self._connection.execute(
                 "DELETE FROM tally WHERE id = ? AND record_count = 0", (tally_id,)

@@ -12,13 +12,10 @@ from contextlib import contextmanager
 from marketplace_metering.adapters.sqlite import codec
 from marketplace_metering.adapters.sqlite.connection import writing
 from marketplace_metering.core.batch import Lane
-from marketplace_metering.core.hours import UsageHour
+from marketplace_metering.core.columns import GroupName
 from marketplace_metering.core.identity import BookKey, Meter
-from marketplace_metering.core.record import Tags
 
 CACHED_MAX = 200_000
-
-GroupName = tuple[str, str, str, str | None, int, Tags]  # product … licence, hour, tags
 
 
 class Identities:
@@ -103,8 +100,3 @@ class Identities:
         number = self._connection.execute(insert, values).lastrowid
         assert number is not None
         return number
-
-
-def group_name(meter: Meter, hour: UsageHour, tags: Tags) -> GroupName:
-    """How a group is looked up."""
-    return (meter.product, meter.account, meter.dimension, meter.license_arn, hour.number, tags)

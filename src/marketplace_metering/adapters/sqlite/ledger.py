@@ -21,6 +21,7 @@ from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import Quantity
 
 BOOKS_PER_READ = 500
+KNOWN_MAX = 1_000
 
 PENDING_BOOKS = """
 SELECT DISTINCT meter.book_id FROM tally
@@ -44,6 +45,24 @@ TAKE_TALLY = """
 UPDATE tally SET entry_id = ?, is_closed = 1
 WHERE id = ? AND entry_id IS NULL AND failure IS NULL AND record_count = ? AND micros = ?
 """
+# Without the state, which is in two indexes.
+KEEP_ENTRY = """
+UPDATE entry SET retry_at_ms = ?, begun = ?, refused = ?, metering_record_id = ?, reason = ?
+WHERE id = ?
+"""
+MOVE_ENTRY = """
+UPDATE entry SET retry_at_ms = ?, begun = ?, refused = ?, metering_record_id = ?, reason = ?,
+  state = ? WHERE id = ?
+"""
+BEGIN_ATTEMPT = "INSERT INTO attempt (entry_id, number, begun_at_ms) VALUES (?, ?, ?)"
+ANSWER_ATTEMPT = """
+UPDATE attempt SET answered_at_ms = ?, answer = ?, words = ? WHERE entry_id = ? AND number = ?
+"""
+INSERT_ENTRY = """
+INSERT INTO entry (id, meter_id, hour, serial, lane_id, quantity_micros, stamp_s, deadline_s, lines,
+  allocations, record_count, sealed_at_ms, retry_at_ms, state)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 
 
 class _Stale(Exception):  # noqa: N818 - no error: someone else was first, and it never leaves here
@@ -56,6 +75,7 @@ class SqliteLedger:
     def __init__(self, connection: sqlite3.Connection, identities: Identities) -> None:
         self._connection = connection
         self._identities = identities
+        self._known: dict[int, Entry] = {}  # by number, as they were when last seen
 
     def pending(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
         """Every book with pending groups, read a few hundred at a time."""
@@ -114,40 +134,43 @@ class SqliteLedger:
         )
         if cursor.rowcount != 1:
             raise _Stale
-        for sealing in plan.sealings:
-            self._seal(sealing, now)
+        self._seal(plan.sealings, now)
         for group, why in plan.rejected:
             self._fail(group, why)
         for alarm in plan.alarms:
             assert alarm.window is not None
             raise_alarm(self._connection, alarm, self._identities.meter(alarm.window.meter))
 
-    def _seal(self, sealing: Sealing, now: datetime) -> None:
-        entry = sealing.entry
-        cursor = self._connection.execute(
-            "INSERT INTO entry (meter_id, hour, serial, lane_id, quantity_micros, stamp_s, "
-            "deadline_s, lines, allocations, record_count, sealed_at_ms, retry_at_ms, state) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                self._identities.meter(entry.window.meter),
-                entry.window.hour.number,
-                entry.serial,
-                self._identities.lane(lane_of(entry)),
-                entry.quantity.micros,
-                codec.epoch_s(entry.stamp),
-                codec.epoch_s(entry.deadline),
-                codec.lines_text(entry.lines),
-                codec.allocations_text(entry.allocations),
-                entry.record_count,
-                codec.epoch_ms(now),
-                codec.epoch_ms(entry.retry_at),
-                entry.state,
-            ),
-        )
-        for group in sealing.groups:
-            tally_id = group.members
-            values = (cursor.lastrowid, tally_id, group.record_count, group.quantity.micros)
-            if self._connection.execute(TAKE_TALLY, values).rowcount != 1:
+    def _seal(self, sealings: Sequence[Sealing], now: datetime) -> None:
+        (last,) = self._connection.execute("SELECT max(id) FROM entry").fetchone()
+        rows, taken = [], []
+        for number, sealing in enumerate(sealings, start=(last or 0) + 1):
+            entry = sealing.entry
+            rows.append(
+                (
+                    number,
+                    self._identities.meter(entry.window.meter),
+                    entry.window.hour.number,
+                    entry.serial,
+                    self._identities.lane(lane_of(entry)),
+                    entry.quantity.micros,
+                    codec.epoch_s(entry.stamp),
+                    codec.epoch_s(entry.deadline),
+                    codec.lines_text(entry.lines),
+                    codec.allocations_text(entry.allocations),
+                    entry.record_count,
+                    codec.epoch_ms(now),
+                    codec.epoch_ms(entry.retry_at),
+                    entry.state,
+                )
+            )
+            taken += [
+                (number, group.members, group.record_count, group.quantity.micros)
+                for group in sealing.groups
+            ]
+        if rows:
+            self._connection.executemany(INSERT_ENTRY, rows)
+            if self._connection.executemany(TAKE_TALLY, taken).rowcount != len(taken):
                 raise _Stale
 
     def _fail(self, group: Group, why: str) -> None:
@@ -186,7 +209,7 @@ class SqliteLedger:
                     "ORDER BY deadline_s LIMIT ?",
                     (earliest[1], *times, limit),
                 )
-                return [codec.entry_of(row) for row in rows]
+                return [self._entry_of(row) for row in rows]
         return []
 
     def _lanes(self, now: datetime, without_products: Collection[str]) -> list[int]:
@@ -223,72 +246,87 @@ class SqliteLedger:
         self, keys: Sequence[EntryKey], decide: Callable[[Entry], Change | None], now: datetime
     ) -> Sequence[Entry]:
         """Read, decide and store inside one write transaction."""
-        changed: list[Entry] = []
+        changes: dict[int, tuple[codec.Row, Change]] = {}
         with writing(self._connection):
             for key in keys:
-                meter = key.window.meter
-                row = self._connection.execute(
-                    f"{codec.ENTRY} WHERE book.product = ? AND book.account = ? "
-                    "AND book.dimension = ? AND meter.license_arn = ? "
-                    "AND entry.hour = ? AND entry.serial = ?",
-                    (
-                        meter.product,
-                        meter.account,
-                        meter.dimension,
-                        meter.license_arn or "",
-                        key.window.hour.number,
-                        key.serial,
-                    ),
-                ).fetchone()
-                assert row is not None, f"no entry {key}"
-                change = decide(codec.entry_of(row))
+                row = self._row(key)
+                assert row["id"] not in changes, f"{key} twice in one step"
+                change = decide(self._entry_of(row))
                 if change is not None:
-                    self._store(row, change)
-                    changed.append(change.entry)
-        return changed
+                    changes[row["id"]] = (row, change)
+            self._store(list(changes.values()))
+        self._known |= {number: change.entry for number, (_row, change) in changes.items()}
+        return [change.entry for _row, change in changes.values()]
+
+    def _row(self, key: EntryKey) -> codec.Row:
+        meter = key.window.meter
+        row: codec.Row | None = self._connection.execute(
+            f"{codec.ENTRY} WHERE book.product = ? AND book.account = ? "
+            "AND book.dimension = ? AND meter.license_arn = ? "
+            "AND entry.hour = ? AND entry.serial = ?",
+            (
+                meter.product,
+                meter.account,
+                meter.dimension,
+                meter.license_arn or "",
+                key.window.hour.number,
+                key.serial,
+            ),
+        ).fetchone()
+        assert row is not None, f"no entry {key}"
+        return row
+
+    def _entry_of(self, row: codec.Row) -> Entry:
+        """The entry of a row; one that was read a moment ago is not taken apart again."""
+        number = row["id"]
+        known = self._known.get(number)
+        if known is not None:
+            return codec.renewed(known, row)
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        entry = self._known[number] = codec.entry_of(row)
+        return entry
 
     def write_back(self, until: datetime | None) -> int:
         """Nothing to do: here the marks are a view of the ledger (see `schema`)."""
         return 0
 
-    def _store(self, row: codec.Row, change: Change) -> None:
-        entry = change.entry
-        self._connection.execute(
-            "UPDATE entry SET retry_at_ms = ?, state = ?, begun = ?, refused = ?, "
-            "metering_record_id = ?, reason = ? WHERE id = ?",
-            (
+    def _store(self, changes: Sequence[tuple[codec.Row, Change]]) -> None:
+        moved, kept, begun, answered = [], [], [], []
+        for row, change in changes:
+            entry, attempt = change.entry, change.attempt
+            values = (
                 codec.epoch_ms(entry.retry_at),
-                entry.state,
                 entry.begun,
                 entry.refused,
                 entry.metering_record_id,
                 entry.reason,
-                row["id"],
-            ),
-        )
-        if change.attempt is not None:
-            attempt = change.attempt
-            if attempt.answer is None:
-                self._connection.execute(
-                    "INSERT INTO attempt (entry_id, number, begun_at_ms) VALUES (?, ?, ?)",
-                    (row["id"], attempt.number, codec.epoch_ms(attempt.at)),
-                )
+            )
+            if entry.state == row["state"]:
+                kept.append((*values, row["id"]))
             else:
-                self._connection.execute(
-                    "UPDATE attempt SET answered_at_ms = ?, answer = ?, words = ? "
-                    "WHERE entry_id = ? AND number = ?",
-                    (
-                        codec.epoch_ms(attempt.at),
-                        attempt.answer,
-                        attempt.words,
-                        row["id"],
-                        attempt.number,
-                    ),
-                )
-        if change.alarm is not None:
-            raise_alarm(self._connection, change.alarm, row["meter_id"])
-        if change.frees is not None:
-            self._free(row, change.frees, entry.reason)
+                moved.append((*values, entry.state, row["id"]))
+            if attempt is None:
+                continue
+            at_ms = codec.epoch_ms(attempt.at)
+            if attempt.answer is None:
+                begun.append((row["id"], attempt.number, at_ms))
+            else:
+                words = (attempt.answer, attempt.words)
+                answered.append((at_ms, *words, row["id"], attempt.number))
+        for statement, rows in (
+            (KEEP_ENTRY, kept),
+            (MOVE_ENTRY, moved),
+            (BEGIN_ATTEMPT, begun),
+            (ANSWER_ATTEMPT, answered),
+        ):
+            if rows:
+                self._connection.executemany(statement, rows)
+        for row, change in changes:
+            if change.alarm is not None:
+                raise_alarm(self._connection, change.alarm, row["meter_id"])
+            if change.frees is not None:
+                self._free(row, change.frees, change.entry.reason)
 
     def _free(self, row: codec.Row, members: Members, why: str | None) -> None:
         failure = why if members is Members.FAILED else None

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from marketplace_metering.adapters.sqlite import codec
 from marketplace_metering.adapters.sqlite.alarms import raise_alarm
+from marketplace_metering.adapters.sqlite.bulk import Bulk, extras_text
 from marketplace_metering.adapters.sqlite.connection import writing
-from marketplace_metering.adapters.sqlite.identities import GroupName, Identities
-from marketplace_metering.core.exact_json import exact_json
+from marketplace_metering.adapters.sqlite.identities import Identities
+from marketplace_metering.core.columns import Columns, group_name
 from marketplace_metering.core.hours import NS_PER_HOUR
 from marketplace_metering.core.ledger import Alarm, AlarmKind
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
@@ -30,6 +31,7 @@ AT_PLACE = """
 SELECT micros, extras, event_id, input_id, 0 AS number FROM usage_record
 WHERE group_id = :group_id AND created_ns = :created_ns
 """
+IS_TAKEN = "SELECT 1 FROM usage_record WHERE group_id = ? AND created_ns = ?"
 CORRECTED_AT_PLACE = """
 UNION ALL SELECT micros, extras, event_id, input_id, rowid FROM corrected
 WHERE group_id = :group_id AND created_ns = :created_ns
@@ -65,6 +67,7 @@ class SqliteIntake:
         self._searched_to: dict[tuple[int, int, int, str | None], int] = {}
         self._corrected_groups: set[int] = set()
         self._open: dict[int, _OpenTally] = {}
+        self._bulk = Bulk(connection, identities)
 
     def add(self, records: Sequence[UsageRecord]) -> Taken:
         """Record all of them durably, or none."""
@@ -76,6 +79,7 @@ class SqliteIntake:
         except BaseException:
             self._matched.difference_update(self._matched_now)
             self._searched_to.clear()
+            self._bulk.forget()
             self._input_id = input_id
             raise
 
@@ -85,7 +89,7 @@ class SqliteIntake:
             self._begin_input()
             corrected = self._connection.execute("SELECT DISTINCT group_id FROM corrected")
             self._corrected_groups = {row[0] for row in corrected}
-            taken = self._add_fast(records) or self._add_each(records)
+            taken = self._take_columns(Columns.of(records))
             self._store_tallies()
         finally:
             self._open.clear()
@@ -114,7 +118,7 @@ class SqliteIntake:
                 corrected.created_ns,
                 corrected.micros,
                 corrected.event_id,
-                _extras(corrected),
+                extras_text(corrected.extras),
             ),
         )
 
@@ -125,23 +129,40 @@ class SqliteIntake:
                 (self._source, codec.epoch_ms(self._now)),
             ).lastrowid
 
-    def _add_fast(self, records: Sequence[UsageRecord]) -> Taken | None:
-        """All at once; None, with nothing done, if one of them needs to be looked at closely."""
-        if any(record.event_id is not None for record in records):
-            return None
-        self._connection.execute("SAVEPOINT fast")
-        rows = [self._row(record, self._group(record), record.created_ns) for record in records]
-        if self._corrected_groups.isdisjoint(row[0] for row in rows):
-            before = self._connection.total_changes
-            self._connection.executemany(INSERT, rows)
-            if self._connection.total_changes - before == len(rows):
-                self._connection.execute("RELEASE fast")
-                return Taken(len(rows), Quantity(sum(record.micros for record in records)))
-        self._connection.execute("ROLLBACK TO fast")
-        self._connection.execute("RELEASE fast")
-        self._identities.forget()
-        self._open.clear()
-        return None
+    def _take_columns(self, columns: Columns) -> Taken:
+        assert self._input_id is not None, "an input that has not begun"
+        group_ids = [self._identities.group(name) for name in columns.groups]
+        if self._corrected_groups.isdisjoint(group_ids):
+            if self._bulk.add(columns, group_ids, self._input_id):
+                return Taken(len(columns), Quantity(sum(columns.micros)))
+            free = self._surely_new(columns, group_ids)
+            if free and self._bulk.add(columns.only(free), group_ids, self._input_id):
+                left = set(range(len(columns))).difference(free)
+                taken = self._add_each(columns[number] for number in sorted(left))
+                micros = sum(columns.micros[number] for number in free)
+                return taken._replace(
+                    added=taken.added + len(free),
+                    added_quantity=taken.added_quantity + Quantity(micros),
+                )
+        return self._add_each(columns)
+
+    def _surely_new(self, columns: Columns, group_ids: Sequence[int]) -> list[int]:
+        """Those whose place nobody else has: no equal one can lie anywhere.
+
+        Equal usage is only ever moved from a place that was taken, and no place becomes free again
+        but by a correction.
+        """
+        seen: set[tuple[int, int]] = set()
+        free = []
+        for number, (group, ns) in enumerate(
+            zip(columns.group_of, columns.created_ns, strict=True)
+        ):
+            place = (group_ids[group], ns)
+            if place not in seen and not (columns.event_ids and columns.event_ids[number]):
+                seen.add(place)
+                if self._connection.execute(IS_TAKEN, place).fetchone() is None:
+                    free.append(number)
+        return free
 
     def _add_each(self, records: Iterable[UsageRecord]) -> Taken:
         added = added_micros = already_there = 0
@@ -222,7 +243,7 @@ class SqliteIntake:
         Several uses of one group in the same instant lie a nanosecond apart, towards the middle
         of the hour so that they stay in it.
         """
-        content = (group_id, record.created_ns, record.micros, _extras(record))
+        content = (group_id, record.created_ns, record.micros, extras_text(record.extras))
         # The places before are taken, and none of them is another input's equal to match.
         created_ns = self._searched_to.get(content, record.created_ns)
         step = 1 if record.created_ns % NS_PER_HOUR < NS_PER_HOUR // 2 else -1
@@ -252,15 +273,7 @@ class SqliteIntake:
             created_ns += step
 
     def _group(self, record: UsageRecord) -> int:
-        name: GroupName = (
-            record.product,
-            record.account,
-            record.dimension,
-            record.license_arn,
-            record.created_ns // NS_PER_HOUR,
-            record.tags,
-        )
-        return self._identities.group(name)
+        return self._identities.group(group_name(record))
 
     def _row(self, record: UsageRecord, group_id: int, created_ns: int) -> tuple[object, ...]:
         tally = self._tally(group_id, record.micros)
@@ -275,7 +288,7 @@ class SqliteIntake:
             tally.id,
             self._input_id,
             record.event_id,
-            _extras(record),
+            extras_text(record.extras),
         )
 
     def _tally(self, group_id: int, micros: int) -> _OpenTally:
@@ -345,7 +358,3 @@ class SqliteIntake:
                     alarm = Alarm(AlarmKind.REFUSED_INPUT, None, refused.quantity, text, now)
                     raise_alarm(self._connection, alarm, None)
         return new
-
-
-def _extras(record: UsageRecord) -> str | None:
-    return exact_json(record.extras) if record.extras else None

@@ -12,7 +12,7 @@ from typing import Any
 
 from marketplace_metering.adapters.sqlite import codec
 from marketplace_metering.core.balance import Balance, Sum
-from marketplace_metering.core.hours import NS_PER_HOUR, UsageHour, instant
+from marketplace_metering.core.hours import UsageHour, instant
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import EntryKey, State
 from marketplace_metering.core.limits import MICROS_PER_UNIT
@@ -151,10 +151,10 @@ class SqliteReports:
     def records_at(self, account: str, from_ns: int, to_ns: int) -> Sequence[RecordView]:
         """The usage records of a buyer from an instant up to, not including, another."""
         rows = self._connection.execute(
-            f"{RECORDS} WHERE book.account = ? AND usage_group.hour BETWEEN ? AND ? "
+            f"{RECORDS} WHERE book.account = ? "
             "AND usage_record.created_ns >= ? AND usage_record.created_ns < ? "
             "ORDER BY usage_record.created_ns, book.product, book.dimension",
-            (account, from_ns // NS_PER_HOUR, to_ns // NS_PER_HOUR, from_ns, to_ns),
+            (account, from_ns, to_ns),
         ).fetchall()
         return [self._record_view(row) for row in rows]
 
@@ -163,13 +163,14 @@ class SqliteReports:
         rows = self._connection.execute(
             f"{RECORDS} WHERE book.product = ? AND book.account = ? AND book.dimension = ? "
             "AND meter.license_arn = ? AND usage_group.hour = ? AND tally.entry_id IS NULL "
-            "ORDER BY usage_record.created_ns",
+            "AND usage_record.created_ns BETWEEN ? AND ? ORDER BY usage_record.created_ns",
             (
                 meter.product,
                 meter.account,
                 meter.dimension,
                 meter.license_arn or "",
                 hour.number,
+                *hour.bounds_ns,
             ),
         ).fetchall()
         return [self._record_view(row) for row in rows]

@@ -9,6 +9,10 @@ two seals, with its exact sum. Usage records point at their tally and never chan
 at the entry that covers it. So sealing a million usage records is one update, a usage record is
 in at most one entry by construction (money rule 2), and the marks on usage records
 (`metering_pending` and its kin) are a view of the ledger that needs no writing.
+
+A usage record names its group, tally and input without REFERENCES: SQLite would look all three up
+for each of millions, and would search all of them when a tally goes. Only the intake writes it, in
+the transaction that looked those three up or made them.
 """
 
 VERSION = 1
@@ -96,14 +100,14 @@ CREATE TABLE input (
 ) STRICT;
 
 CREATE TABLE usage_record (
-  group_id INTEGER NOT NULL REFERENCES usage_group,
-  created_ns INTEGER NOT NULL,
+  created_ns INTEGER NOT NULL,  -- first in the key: usage comes in order of time, to the end
+  group_id INTEGER NOT NULL,
   micros INTEGER NOT NULL,
-  tally_id INTEGER NOT NULL REFERENCES tally,
-  input_id INTEGER NOT NULL REFERENCES input,
+  tally_id INTEGER NOT NULL,
+  input_id INTEGER NOT NULL,
   event_id TEXT,
   extras TEXT,
-  PRIMARY KEY (group_id, created_ns)
+  PRIMARY KEY (created_ns, group_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE event (

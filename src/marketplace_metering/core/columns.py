@@ -1,0 +1,126 @@
+"""Many usage records as columns: what a store can take at once without looking at each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, overload
+
+from marketplace_metering.core.hours import NS_PER_HOUR
+from marketplace_metering.core.record import Tags, UsageRecord
+
+
+class GroupName(NamedTuple):
+    """What the usage records of one group have in common."""
+
+    product: str
+    account: str
+    dimension: str
+    license_arn: str | None
+    hour: int
+    tags: Tags
+
+
+@dataclass(slots=True)
+class Columns(Sequence[UsageRecord]):
+    """Usage records by column; each is also there as an object, for whoever wants one.
+
+    `group_of` numbers the group of each in `groups`. Without event ids or own attributes these
+    columns are empty.
+    """
+
+    groups: list[GroupName] = field(default_factory=list)
+    group_of: list[int] = field(default_factory=list)
+    created_ns: list[int] = field(default_factory=list)
+    micros: list[int] = field(default_factory=list)
+    event_ids: Sequence[str | None] = ()
+    extras: Sequence[Mapping[str, object]] = ()
+    _objects: dict[int, UsageRecord] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Sequence[UsageRecord]) -> Columns:
+        """The columns of usage records; they themselves if they are columns."""
+        if isinstance(records, Columns):
+            return records
+        return cls().plus(records)
+
+    def plus(self, records: Sequence[UsageRecord]) -> Columns:
+        """These and others, which are given as objects."""
+        numbers = {name: number for number, name in enumerate(self.groups)}
+        group_of = [numbers.setdefault(group_name(each), len(numbers)) for each in records]
+        size = len(self)
+        event_ids: Sequence[str | None] = ()
+        if self.event_ids or any(each.event_id is not None for each in records):
+            event_ids = [
+                *(self.event_ids or (None,) * size),
+                *(each.event_id for each in records),
+            ]
+        extras: Sequence[Mapping[str, object]] = ()
+        if self.extras or any(each.extras for each in records):
+            extras = [*(self.extras or ({},) * size), *(each.extras for each in records)]
+        return Columns(
+            list(numbers),
+            self.group_of + group_of,
+            self.created_ns + [each.created_ns for each in records],
+            self.micros + [each.micros for each in records],
+            event_ids,
+            extras,
+            self._objects | dict(enumerate(records, size)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.group_of)
+
+    @overload
+    def __getitem__(self, index: int) -> UsageRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[UsageRecord]: ...
+    def __getitem__(self, index: int | slice) -> UsageRecord | list[UsageRecord]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        found = self._objects.get(number)
+        if found is None:
+            found = self._objects[number] = self._object(number)
+        return found
+
+    def _object(self, number: int) -> UsageRecord:
+        product, account, dimension, license_arn, _hour, tags = self.groups[self.group_of[number]]
+        return UsageRecord(
+            account,
+            product,
+            dimension,
+            self.created_ns[number],
+            self.micros[number],
+            license_arn,
+            tags,
+            self.event_ids[number] if self.event_ids else None,
+            self.extras[number] if self.extras else {},
+        )
+
+    def number_of(self, record: UsageRecord) -> int:
+        """Where an object stands that came from here."""
+        return next(number for number, each in self._objects.items() if each is record)
+
+    def only(self, numbers: Sequence[int]) -> Columns:
+        """The columns of some of them."""
+        return Columns(
+            self.groups,
+            [self.group_of[number] for number in numbers],
+            [self.created_ns[number] for number in numbers],
+            [self.micros[number] for number in numbers],
+            [self.event_ids[number] for number in numbers] if self.event_ids else (),
+            [self.extras[number] for number in numbers] if self.extras else (),
+        )
+
+
+def group_name(record: UsageRecord) -> GroupName:
+    """The group of a usage record."""
+    return GroupName(
+        record.product,
+        record.account,
+        record.dimension,
+        record.license_arn,
+        record.created_ns // NS_PER_HOUR,
+        record.tags,
+    )

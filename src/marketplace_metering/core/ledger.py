@@ -70,7 +70,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.PARKED: frozenset(
         {State.BILLED, State.PRESUMED, State.RELEASED, State.UNRESOLVED, State.WRITTEN_OFF}
     ),
-    State.PRESUMED: frozenset({State.BILLED}),
+    State.PRESUMED: frozenset({State.BILLED, State.UNRESOLVED}),
     State.UNRESOLVED: frozenset({State.BILLED, State.RELEASED, State.WRITTEN_OFF}),
     State.BILLED: frozenset(),
     State.RELEASED: frozenset(),
@@ -232,6 +232,9 @@ def answer(
             return Change(billed, attempt)
         case Duplicate():
             return _duplicate(entry, attempt, now)
+        case NotSubscribed() | Refused() | Deferred() if entry.state.is_settled:
+            is_judged = not isinstance(outcome, Deferred)
+            return _late_refusal(_one_more_refused(entry), attempt, is_judged, now)
         case NotSubscribed() | Refused():
             return _park(_one_more_refused(entry), attempt, outcome, now, policy)
         case Deferred(_, is_due_at_once):
@@ -325,6 +328,12 @@ def _one_more_refused(entry: Entry) -> Entry:
     return replace(entry, refused=entry.refused + 1)
 
 
+NEVER_SENT = (
+    "AWS holds a record of this window that we never sent: is another program metering the "
+    "product? Compare with CloudTrail (BatchMeterUsage); nothing more is sent for this window"
+)
+
+
 def _duplicate(entry: Entry, attempt: Attempt, now: datetime) -> Change:
     """Q2: AWS may answer an identical resend so; it is ours if an earlier try went unrefused."""
     if entry.state.is_settled:
@@ -332,19 +341,33 @@ def _duplicate(entry: Entry, attempt: Attempt, now: datetime) -> Change:
     if entry.begun - entry.refused > 1:
         text = "AWS holds the record: an earlier own attempt, whose answer was lost, was accepted"
         return Change(_move(entry, State.PRESUMED, reason=text), attempt)
-    text = (
-        "AWS holds a record of this window that we never sent: is another program metering the "
-        "product? Compare with CloudTrail (BatchMeterUsage); nothing more is sent for this window"
-    )
-    unresolved = _move(entry, State.UNRESOLVED, reason=text)
-    return Change(unresolved, attempt, _alarm(AlarmKind.UNRESOLVED, entry, text, now))
+    return _never_sent(entry, attempt, now)
+
+
+def _never_sent(entry: Entry, attempt: Attempt, now: datetime) -> Change:
+    unresolved = _move(entry, State.UNRESOLVED, reason=NEVER_SENT)
+    return Change(unresolved, attempt, _alarm(AlarmKind.UNRESOLVED, entry, NEVER_SENT, now))
+
+
+def _late_refusal(entry: Entry, attempt: Attempt, is_judged: bool, now: datetime) -> Change:
+    """An answer that was still on its way when the entry was settled may take the ground away.
+
+    The attempt that a duplicate was taken for turns out refused: AWS holds what is not ours. Or the
+    last attempt that might have been accepted turns out refused: AWS certainly has none of it.
+    """
+    if entry.state is State.PRESUMED and entry.begun - entry.refused == 1:
+        return _never_sent(entry, attempt, now)
+    if entry.state is State.UNRESOLVED and entry.begun == entry.refused:
+        text = "the deadline passed unbilled: AWS refused every attempt, the last answer came late"
+        released = _move(entry, State.RELEASED, reason=text)
+        members = Members.FAILED if is_judged else Members.PENDING
+        return Change(released, attempt, _alarm(AlarmKind.RELEASED, entry, text, now), members)
+    return Change(entry, attempt)
 
 
 def _park(
     entry: Entry, attempt: Attempt, outcome: NotSubscribed | Refused, now: datetime, policy: Policy
 ) -> Change:
-    if entry.state.is_settled:
-        return Change(entry, attempt)
     text = explain(outcome.code, outcome.words)
     news = entry.state is not State.PARKED or entry.reason != text
     parked = entry if entry.state is State.PARKED else _move(entry, State.PARKED, reason=text)

@@ -16,7 +16,10 @@ from marketplace_metering.adapters.dynamodb.calls import STATEMENTS_MAX, Calls, 
 from marketplace_metering.adapters.dynamodb.entries import Rejected, rejected_item
 from marketplace_metering.adapters.dynamodb.events import (
     Event,
+    Meant,
     event_item,
+    event_of,
+    event_place,
     meant_by,
 )
 from marketplace_metering.adapters.dynamodb.head import (
@@ -30,7 +33,13 @@ from marketplace_metering.adapters.dynamodb.keys import Place
 from marketplace_metering.adapters.dynamodb.locating import Located, locate, read_settled
 from marketplace_metering.adapters.dynamodb.members import Columns, Members
 from marketplace_metering.adapters.dynamodb.parts import Parts
-from marketplace_metering.adapters.dynamodb.records import REPLACES, content_of, item_of, key_of
+from marketplace_metering.adapters.dynamodb.records import (
+    REPLACES,
+    content_of,
+    item_of,
+    key_of,
+    replaced_by,
+)
 from marketplace_metering.adapters.dynamodb.schema import TableNames
 from marketplace_metering.adapters.dynamodb.sealing import NUMBERS_PER_VERSION
 from marketplace_metering.adapters.dynamodb.values import TRUE, Attributes, attribute_of, text
@@ -124,15 +133,17 @@ class DynamoCorrections:
         item = item_of(corrected, ns, source)
         it_is_as_looked_at = _unchanged(located.item)
         put_old: dict[str, Any] = {"TableName": self._names.records, **it_is_as_looked_at}
-        replaced = attribute_of(content_of(located.item))
+        replaced = [*replaced_by(located.item), content_of(located.item)]
         if stays:
-            put_old["Item"] = {**item, REPLACES: replaced}
+            # What a correction brings back no longer counts as taken away.
+            gone = [each for each in replaced if each != content_of(item)]
+            put_old["Item"] = {**item, REPLACES: attribute_of(gone)}
             puts = [put_old]
         else:
             # Nothing is deleted: what stood there is kept in what marks the place.
             moved = text(f"corrected: it is the usage record {corrected.account} {ns} now")
             key = key_of(old.account, old.created_ns)
-            put_old["Item"] = {**key, REPLACES: replaced, "metering_response": moved}
+            put_old["Item"] = {**key, REPLACES: attribute_of(replaced), "metering_response": moved}
             the_place_is_free = "attribute_not_exists(customerAWSAccountId)"
             put_new = {
                 "TableName": self._names.records,
@@ -165,10 +176,18 @@ class DynamoCorrections:
     def _events(self, old: UsageRecord, corrected: UsageRecord, ns: int) -> list[dict[str, Any]]:
         if corrected.event_id is None:
             return []
-        replaces = (meant_by(old), old.micros) if old.event_id == corrected.event_id else None
+        replaces: tuple[tuple[Meant, int], ...] = ()
+        if old.event_id == corrected.event_id:
+            earlier = self._event(old.account, corrected.event_id)
+            replaces = (*(earlier.replaces if earlier else ()), (meant_by(old), old.micros))
         event = Event(meant_by(corrected), corrected.micros, ns, replaces)
         item = event_item(corrected.account, corrected.event_id, event)
         return [{"TableName": self._names.ledger, "Item": item}]
+
+    def _event(self, account: str, event_id: str) -> Event | None:
+        for item in self._calls.get(self._names.ledger, [event_place(account, event_id).key]):
+            return event_of(item)
+        return None
 
     def _free_ns(self, record: UsageRecord) -> int:
         for ns in range(record.created_ns, record.created_ns + PLACES_LOOKED_AT):

@@ -35,12 +35,12 @@ def meant_by(record: UsageRecord) -> Meant:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What was recorded under an event id, and what a correction has put in its place."""
+    """What was recorded under an event id, and what it was before each of its corrections."""
 
     meant: Meant
     micros: int
     ns: int
-    replaces: tuple[Meant, int] | None = None
+    replaces: tuple[tuple[Meant, int], ...] = ()
 
     @classmethod
     def of(cls, record: UsageRecord, ns: int) -> Event:
@@ -51,7 +51,7 @@ class Event:
         """What is wrong if the same event id came before with other content (not: with another
         time within its hour, which changes nothing that is billed)."""
         now_meant = meant_by(record)
-        if (now_meant, record.micros) in ((self.meant, self.micros), self.replaces):
+        if (now_meant, record.micros) in ((self.meant, self.micros), *self.replaces):
             return None
         what = (
             f"with quantity {Quantity(self.micros)}"
@@ -82,7 +82,7 @@ def event_item(account: str, event_id: str, event: Event) -> Attributes:
         "micros": number(event.micros),
         "ns": number(event.ns),
     }
-    if event.replaces is not None:
+    if event.replaces:
         item["replaces"] = text(json.dumps(event.replaces))
     return item
 
@@ -94,10 +94,8 @@ def _meant(read: list[Any]) -> Meant:
 
 def event_of(item: Attributes) -> Event:
     """Read back an event."""
-    replaces = None
-    if "replaces" in item:
-        meant, micros = json.loads(item["replaces"]["S"])
-        replaces = (_meant(meant), micros)
+    written = json.loads(item["replaces"]["S"]) if "replaces" in item else []
+    replaces = tuple((_meant(meant), micros) for meant, micros in written)
     meant_now = _meant(json.loads(item["meant"]["S"]))
     return Event(meant_now, int(item["micros"]["N"]), int(item["ns"]["N"]), replaces)
 

@@ -27,18 +27,17 @@ from marketplace_metering.adapters.dynamodb.calls import (
 )
 from marketplace_metering.adapters.dynamodb.events import Event, EventLog
 from marketplace_metering.adapters.dynamodb.records import (
-    REPLACES,
     Content,
     content_of,
     item_of,
     key_of,
+    replaced_by,
 )
 from marketplace_metering.adapters.dynamodb.schema import TableNames
 from marketplace_metering.adapters.dynamodb.values import (
     Attributes,
     UnstorableError,
     number,
-    python_value,
     size_of,
     text,
     timestamp_ns,
@@ -265,12 +264,8 @@ class DynamoIntake:
         spot = Spot(item["customerAWSAccountId"]["S"], ns)
         if ns in self._own.get(spot.account, ()):
             return
-        said = [content_of(item)]
-        if REPLACES in item:  # a repeated input does not bring back what was corrected
-            replaced = python_value(item[REPLACES])
-            assert isinstance(replaced, dict)
-            said.append(replaced)
-        call.there[spot] = said
+        # A repeated input does not bring back what was corrected.
+        call.there[spot] = [content_of(item), *replaced_by(item)]
 
     def _crowded(self, wishes: list[Wish]) -> list[Spot]:
         plain = Counter(wish.spot for wish in wishes if wish.record.event_id is None)

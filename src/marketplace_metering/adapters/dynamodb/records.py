@@ -12,6 +12,7 @@ from marketplace_metering.adapters.dynamodb.values import (
     number,
     python_attributes,
     python_number,
+    python_value,
     text,
     timestamp_text,
 )
@@ -21,7 +22,7 @@ from marketplace_metering.core.record import Problem, UsageRecord, read_record
 
 MARKED_BY = "metering_entry"  # what covered a usage record when it was last marked
 SOURCE = "metering_source"  # where a recorded input came from
-REPLACES = "metering_replaces"  # what a corrected usage record said before
+REPLACES = "metering_replaces"  # what a corrected usage record said before each correction
 EXPIRES = "expires_at"  # when DynamoDB may delete it
 MARKS = frozenset({"metering_failed", "metering_response", MARKED_BY})
 # What the store adds to what the application wrote.
@@ -65,6 +66,14 @@ def content_of(item: Attributes) -> Content:
     said: dict[str, Any] = python_attributes(item)
     left_out = OURS | {"create_timestamp", "metering_pending"}
     return {name: said[name] for name in said if name not in left_out}
+
+
+def replaced_by(item: Attributes) -> list[Content]:
+    """What a usage record said before each of its corrections."""
+    if REPLACES not in item:
+        return []
+    said: Any = python_value(item[REPLACES])
+    return said if isinstance(said, list) else [said]
 
 
 def parse(item: Attributes, now: datetime) -> UsageRecord | tuple[Problem, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.simulation.schedules import Schedule, answers, people, recording, sealing, sending
+from tests.simulation.schedules import Schedule, answers, people, recording, sealing, sending, table
 from tests.simulation.switches import dynamodb, reading, recorder, submitting
 from tests.simulation.switches import ledger as entry
 from tests.simulation.switches import planner as planning
@@ -29,6 +29,11 @@ class Mutation:
     switch_off: SwitchOff
     shown_by: tuple[Schedule, ...]
     store: str = "sqlite"
+
+    def row(self) -> str:
+        """As docs/proof.md shows it, up to the seed."""
+        schedules = ", ".join(f"`{schedule.__name__}`" for schedule in self.shown_by)
+        return f"| {self.name} | {self.without_it} | {schedules} |"
 
 
 MUTATIONS = (
@@ -221,6 +226,12 @@ MUTATIONS = (
         entry.count_late_refusals,
         (answers.a_refusal_that_comes_late,),
     ),
+    Mutation(
+        "a late refusal ends a doubt, or a presumption",
+        "what AWS certainly refused is never billed; what it never accepted counts as billed",
+        entry.forget_late_refusals,
+        (answers.a_refusal_that_ends_a_doubt, answers.a_refusal_that_ends_a_presumption),
+    ),
     # Endings
     Mutation(
         "an expired window is given back only if every attempt was refused",
@@ -327,6 +338,34 @@ MUTATIONS = (
         "an input that is repeated after a repair is billed beside the corrected one",
         dynamodb.forget_corrections,
         (recording.an_input_that_comes_again_after_a_repair,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: every correction is remembered, not only the latest",
+        "an input that is repeated after two repairs is billed beside the corrected one",
+        dynamodb.remember_one_correction,
+        (recording.an_input_that_comes_again_after_two_repairs,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: a mark is for what was sealed",
+        "what an application puts in its place meanwhile passes for billed",
+        dynamodb.mark_whatever_stands_there,
+        (table.a_put_over_usage_that_waits_for_its_mark,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: usage that was changed after it was sealed is listed, and people are told",
+        "it is pending for ever, and nobody knows why",
+        dynamodb.tell_nobody_of_changed_usage,
+        (table.a_put_over_what_was_billed,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: a window is given back to a repair only if every attempt was refused",
+        "what AWS may hold is given back and billed twice",
+        entry.release_for_a_repair,
+        (table.a_record_that_is_repaired_while_its_answer_is_lost,),
         "dynamodb",
     ),
 )

@@ -28,12 +28,12 @@ def first_seed(mutation: Mutation, seeds: range) -> tuple[int, str] | None:
 
 
 def search(seeds: range, only: str) -> Iterator[str]:
-    """A line for each mechanism."""
+    """A row of docs/proof.md for each mechanism, and after it what the seed showed."""
     for mutation in MUTATIONS:
         if only in mutation.name:
             found = first_seed(mutation, seeds)
-            said = "-" if found is None else f"{found[0]}: {found[1][:150]}"
-            yield f"{mutation.name} | {said}"
+            seed, what = ("–", "") if found is None else found
+            yield f"{mutation.row()} {seed} | {what[:150]}"
 
 
 def main() -> None:

@@ -20,7 +20,6 @@ from marketplace_metering.formats import Piece
 from marketplace_metering.ports import Clock, Store
 from marketplace_metering.reports import EntryFilter
 from marketplace_metering.simulation import life, person
-from marketplace_metering.simulation.auditor import Doubt, hour_text
 from marketplace_metering.simulation.aws import ANSWERED, Line
 from marketplace_metering.simulation.books import Books, EntryRow, MeterName, UsageRow
 from marketplace_metering.simulation.cast import POISON, Buyer, Cast
@@ -29,11 +28,13 @@ from marketplace_metering.simulation.fake_dynamodb import Faults
 from marketplace_metering.simulation.mix import Mix
 from marketplace_metering.simulation.perils import Crash, Perils, Steps
 from marketplace_metering.simulation.processes import Process
+from marketplace_metering.simulation.recorded import hour_text
 from marketplace_metering.simulation.shops import Opened, OpenShop, Shop
+from marketplace_metering.simulation.slots import Written
 from marketplace_metering.simulation.sqlite_shop import open_sqlite
 from marketplace_metering.simulation.story import at, us
 from marketplace_metering.simulation.world import World
-from marketplace_metering.simulation.writers import HOUR_MS, Input, Written
+from marketplace_metering.simulation.writers import HOUR_MS, Input
 from marketplace_metering.simulator import FaultySimulator, Readings
 from marketplace_metering.simulator.faults import Fault, Scheduled
 from marketplace_metering.simulator.in_process import attach
@@ -271,6 +272,23 @@ class Stage(World):
         self.writers.inputs.append(drawn)
         return drawn
 
+    def put(self, amount: int | str, used_at: str | None = None, meter: MeterName = METER) -> None:
+        """The application puts it into the guide's table itself."""
+        drawn = self.made(amount, used_at, meter)
+        drawn.is_put = True
+        drawn.says = list(drawn.good)
+        self.write(drawn)
+
+    def set_pending(self, row: UsageRow) -> None:
+        """The guide's retry, by hand."""
+        assert self.shop.table is not None
+        self.shop.table.set_pending(self.processes[0].clock, row)
+
+    def correct_in_place(self, row: UsageRow) -> None:
+        """The guide's repair, by hand."""
+        done = self.person.correct_in_place(self.shop, self.processes[0].clock, row)
+        assert done.startswith("corrects"), done
+
     def everything(self) -> None:
         """The guide's manual run: the current hour is sealed, too."""
         self.seal(Scope.EVERYTHING)
@@ -294,20 +312,18 @@ class Stage(World):
         [view] = [view for view in views if person.written(view.record).meter == meter]
         right = person.corrected(view.record)
         old, new = person.written(view.record), person.written(right)
-        self.auditor.freed_by_person.add((meter, old.hour))
-        doubt = Doubt(old, new)
-        self.auditor.doubts.append(doubt)
-        why_not = repair(opened.store, opened.corrections, view, right, self.now())
-        doubt.is_over = True
-        if why_not is None:
-            self.auditor.correct(doubt)
+        self.auditor.recorded.freed_by_person.add((meter, old.hour))
+        with self.auditor.recorded.repairing((meter.account, ns), old, new) as repaired:
+            why_not = repair(opened.store, opened.corrections, view, right, self.now())
+            if why_not is None:
+                repaired()
         return why_not
 
     def resolve(self, billed: bool) -> None:
         """The operator settles what is unresolved."""
         for entry in self.books.entries:
             if entry.state == "unresolved":
-                self.auditor.freed_by_person.add((entry.meter, entry.hour))
+                self.auditor.recorded.freed_by_person.add((entry.meter, entry.hour))
         opened = self.opened()
         which = EntryFilter(state=State.UNRESOLVED)
         resolve(opened.store, opened.reports, which, billed, "me", "CloudTrail", self.now())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from marketplace_metering.simulation.auditor import Violation
@@ -21,3 +24,13 @@ def test_no_mutation_survives(mutation: Mutation, monkeypatch: pytest.MonkeyPatc
 
 def test_each_mechanism_is_named_once() -> None:
     assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS) >= 40
+
+
+def test_the_proof_shows_each_of_them() -> None:
+    """docs/proof.md, whose last column is the first seed that shows it (`search`)."""
+    text = (Path(__file__).parents[2] / "docs/proof.md").read_text()
+    _before, rest = text.split("<!-- mutations -->")
+    table, _after = rest.split("<!-- end of mutations -->")
+    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
+    shown = [re.sub(r" (\d+|–) \|$", "", row) for row in rows]
+    assert shown == [mutation.row() for mutation in MUTATIONS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.schedules import ALL, OF_SQLITE, Schedule
+from tests.simulation.schedules import ALL, OF_DYNAMODB, OF_SQLITE, Schedule
 from tests.simulation.stage import STORES, Stage
 
 
@@ -13,4 +13,6 @@ from tests.simulation.stage import STORES, Stage
 def test_schedule(schedule: Schedule, store: str) -> None:
     if store != "sqlite" and schedule in OF_SQLITE:
         pytest.skip("it is about the embedded store")
+    if store != "dynamodb" and schedule in OF_DYNAMODB:
+        pytest.skip("it is about the table of the store on AWS")
     schedule(Stage(STORES[store]))

@@ -1,6 +1,6 @@
 """Random worlds: no unit of usage is lost, billed twice or left without a reason in any of them.
 
-`METERING_TEST_SEEDS=2000 pytest tests/simulation` lives through so many worlds of each store.
+`METERING_TEST_SEEDS=200 pytest tests/simulation` lives through so many worlds of each store.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 
 from marketplace_metering.simulation.life import STORES, Life, live
 
-SEEDS = int(os.environ.get("METERING_TEST_SEEDS", "500"))
+SEEDS = int(os.environ.get("METERING_TEST_SEEDS", "2000"))
 CHUNK = 25
 SEEDS_WITH_MARKS = 100
 STARTS = range(SEEDS_WITH_MARKS, max(SEEDS, SEEDS_WITH_MARKS), CHUNK)
@@ -62,7 +62,6 @@ MARKS = frozenset(
 FAULTS = frozenset(
     {
         "crash",
-        "crash inside a transaction",
         "overlap",
         "stall",
         "store error",
@@ -86,6 +85,22 @@ FAULTS = frozenset(
     }
 )
 
+OF_STORE = {
+    "sqlite": {"crash inside a transaction"},
+    "dynamodb": {
+        "DynamoDB: conflicts",
+        "DynamoDB: lagging",
+        "DynamoDB: partly",
+        "DynamoDB: repeated",
+        "DynamoDB: throttled",
+        # What the guide tells people to do in the table itself.
+        "set pending by hand",
+        "corrected by hand",
+        "usage put over other usage",
+        "usage put over what was billed",
+    },
+}
+
 
 def _check(life: Life) -> None:
     if life.violation is not None:
@@ -104,12 +119,9 @@ def test_worlds(store: str, start: int) -> None:
 @pytest.mark.parametrize("store", STORES)
 def test_worlds_are_not_tame(store: str) -> None:
     """In the first worlds every kind of fault and every rare branch comes up."""
-    marks: Counter[str] = Counter()
-    faults: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
     for seed in range(SEEDS_WITH_MARKS):
         life = live(seed, store)
         _check(life)
-        marks += life.marks
-        faults += life.faults
-    assert sorted(MARKS - marks.keys()) == []
-    assert sorted(FAULTS - faults.keys()) == []
+        seen += life.marks + life.faults
+    assert sorted((MARKS | FAULTS | OF_STORE[store]) - seen.keys()) == []

@@ -93,10 +93,11 @@ def _report(total: Total, took_s: float) -> None:
 def _tell(life: Life, in_full: bool) -> None:
     from marketplace_metering.cli.render import out
 
-    lines = life.lines if in_full else life.lines[-LINES_SHOWN:]
+    told = life.lines
+    lines = told if in_full else told[-LINES_SHOWN:]
     out.print(f"the story of world {life.seed}, with {', '.join(life.mix) or 'no faults'}")
-    if len(lines) < len(life.lines):
-        out.print(f"... {len(life.lines) - len(lines)} lines before")
+    if len(lines) < len(told):
+        out.print(f"... {len(told) - len(lines)} lines before")
     for line in lines:
         out.print(line, soft_wrap=True, markup=False)
     out.print(f"timeline {life.digest}; to see it again:", soft_wrap=True)

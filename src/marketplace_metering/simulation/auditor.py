@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from marketplace_metering.simulation.aws import SimulatedAws
 from marketplace_metering.simulation.books import AlarmRow, Books, EntryRow, MeterName, UsageRow
-from marketplace_metering.simulation.writers import Input, Written
+from marketplace_metering.simulation.recorded import Recorded, Window, shown
 from marketplace_metering.simulator.audit import Accepted
 
-Window = tuple[MeterName, int]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WHOLE_MAX = 2_147_483_647_000_000
 MONTH_CLOSES = timedelta(hours=6)
@@ -26,7 +24,7 @@ LATER: Mapping[str, frozenset[str]] = {
     "billed": frozenset(),
     "released": frozenset(),
     "written off": frozenset({"billed"}),
-    "presumed": frozenset({"billed"}),
+    "presumed": frozenset({"billed", "unresolved"}),
     "unresolved": frozenset({"billed", "released", "written off"}),
 }
 EVERY_STATE = frozenset({"sealed", "parked", "presumed", *LATER})
@@ -34,15 +32,6 @@ EVERY_STATE = frozenset({"sealed", "parked", "presumed", *LATER})
 
 class Violation(BaseException):
     """A promise is broken. No handler of the product may swallow it."""
-
-
-@dataclass(slots=True, eq=False)
-class Doubt:
-    """A repair that is under way, or whose process died: which of the two is there?"""
-
-    old: Written
-    new: Written
-    is_over: bool = False
 
 
 class Auditor:
@@ -55,14 +44,10 @@ class Auditor:
         self.may_seal_open_hours = False  # somebody asked for it
         self._accepted_seen = 0
         self.accepted: dict[Window, Accepted] = {}
-        self.inputs: list[Input] = []
-        self.parts_are_kept = False  # of inputs that broke off
-        self.corrections: Counter[Written] = Counter()  # what repairs took away and put there
-        self.doubts: list[Doubt] = []
-        self.freed_by_person: set[Window] = set()
         self._frozen: dict[str, tuple[object, ...]] = {}
         self.states: dict[str, str] = {}
         self.marks: Counter[str] = Counter()
+        self.recorded = Recorded(self.marks)
 
     def look_at_aws(self) -> None:
         """After every request: no usage accepted late or twice."""
@@ -74,7 +59,7 @@ class Auditor:
                 self.accepted[window] = each
                 continue
             if window in self.accepted:
-                raise Violation(f"{_shown(window)} is billed twice")
+                raise Violation(f"{shown(window)} is billed twice")
             self.accepted[window] = each
             self._check_in_time(window, each)
         for twice in simulator.audit.billed_twice:
@@ -100,57 +85,17 @@ class Auditor:
             # Another reading of AWS took it; ours never risks that.
             self.marks["accepted after our deadline"] += 1
             if at >= min(stamp + timedelta(hours=24), first + MONTH_CLOSES):
-                raise Violation(f"{_shown(window)} was billed at {at}, after {deadline}")
+                raise Violation(f"{shown(window)} was billed at {at}, after {deadline}")
 
     def look(self, books: Books, now_s: int) -> None:
         """After a run: the store's books against ours."""
-        self._check_recorded(books.usage)
+        fault = self.recorded.fault_in(books.usage)
+        if fault is not None:
+            raise Violation(fault)
         self._check_members(books)
         self._check_windows(books.entries)
         self._check_history(books.entries, now_s)
         self._check_law(books)
-
-    def _check_recorded(self, usage: Iterable[UsageRow]) -> None:
-        """Every usage record is there once, and nothing that nobody wrote."""
-        recorded = Counter(Written(row.meter, row.hour, row.tags, row.micros) for row in usage)
-        expected = self.expected()
-        self._settle_doubts(recorded, expected)
-        missing = expected - recorded
-        if missing:
-            raise Violation(f"recorded usage is gone: {_listed(missing)}")
-        extra = recorded - expected
-        for each in self.inputs:
-            if not each.is_confirmed:
-                maybe = Counter(each.good)
-                if self.parts_are_kept or not maybe - extra:
-                    extra -= maybe
-        if extra:
-            raise Violation(f"usage is recorded that nobody wrote, or twice: {_listed(extra)}")
-
-    def expected(self) -> Counter[Written]:
-        """What is certainly recorded."""
-        expected: Counter[Written] = Counter()
-        for each in self.inputs:
-            if each.is_confirmed:
-                expected.update(each.good)
-        expected.update(self.corrections)
-        return expected
-
-    def _settle_doubts(self, recorded: Counter[Written], expected: Counter[Written]) -> None:
-        for doubt in list(self.doubts):
-            if recorded[doubt.new] > expected[doubt.new]:
-                self.correct(doubt)
-                expected.subtract({doubt.old: 1})
-                expected.update({doubt.new: 1})
-            elif doubt.is_over:
-                self.doubts.remove(doubt)
-
-    def correct(self, doubt: Doubt) -> None:
-        """A person put one usage record in the place of another, as the auditor knows by now."""
-        if doubt in self.doubts:
-            self.doubts.remove(doubt)
-            self.corrections.subtract({doubt.old: 1})
-            self.corrections.update({doubt.new: 1})
 
     def _check_members(self, books: Books) -> None:
         """An entry bills exactly its members, and says from which hours and for which tags."""
@@ -177,12 +122,12 @@ class Auditor:
                 continue
             window = (entry.meter, entry.hour)
             if window in live:
-                raise Violation(f"two live entries of one window: {_shown(window)}")
+                raise Violation(f"two live entries of one window: {shown(window)}")
             live.add(window)
             place = (*entry.meter[:3], entry.hour)
             is_licensed = entry.meter.license_arn is not None
             if identity.setdefault(place, is_licensed) != is_licensed:
-                raise Violation(f"an hour by product code and by licence: {_shown(window)}")
+                raise Violation(f"an hour by product code and by licence: {shown(window)}")
 
     def _check_history(self, entries: Iterable[EntryRow], now_s: int) -> None:
         """What is frozen stays; what is settled stays settled."""
@@ -219,7 +164,7 @@ class Auditor:
             entry = live.get(window)
             if entry is None:
                 raise Violation(
-                    f"AWS bills {_shown(window)}, and the ledger gave its usage back: it will be "
+                    f"AWS bills {shown(window)}, and the ledger gave its usage back: it will be "
                     "billed twice"
                 )
             self._check_billed(entry, accepted)
@@ -315,26 +260,10 @@ def month_of(hour: int) -> tuple[int, int]:
     return at.year, at.month
 
 
-def hour_text(hour: int) -> str:
-    """An hour as a person writes it."""
-    return f"{EPOCH + timedelta(hours=hour):%m-%d %H:00}"
-
-
-def _shown(window: Window) -> str:
-    return f"{window[0]}, {hour_text(window[1])}"
-
-
 def _said(entry: EntryRow) -> str:
     return (
-        f"entry {entry.serial} of {_shown((entry.meter, entry.hour))} with {entry.micros} "
+        f"entry {entry.serial} of {shown((entry.meter, entry.hour))} with {entry.micros} "
         f"millionths, {entry.state}, {entry.refused} of {entry.begun} attempts refused"
-    )
-
-
-def _listed(usage: Counter[Written]) -> str:
-    return "; ".join(
-        f"{count} × {each.micros} millionths of {_shown((each.meter, each.hour))}"
-        for each, count in usage.items()
     )
 
 

@@ -98,5 +98,7 @@ def _buyer(
         starts_at = mix.starts_at + timedelta(minutes=random.randint(0, 300))
     ends_at = None
     if leaves:
-        ends_at = mix.starts_at + timedelta(minutes=random.randint(600, mix.hours * 60))
+        ends_at = mix.starts_at + timedelta(
+            minutes=random.randint(max(330, mix.hours * 20), mix.hours * 60)
+        )
     return Buyer(product, account, arn, starts_at, ends_at)

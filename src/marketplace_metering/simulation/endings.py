@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
+from marketplace_metering.core.balance import Balance
 from marketplace_metering.simulation.auditor import (
     Auditor,
     Violation,
-    Window,
     alarm_name,
-    hour_text,
     month_of,
 )
 from marketplace_metering.simulation.aws import SimulatedAws
 from marketplace_metering.simulation.books import Books, EntryRow, MeterName, UsageRow
 from marketplace_metering.simulation.cast import POISON, Cast
 from marketplace_metering.simulation.mix import Mix
+from marketplace_metering.simulation.recorded import Window, hour_text
 
 A_MOMENT_S = 5  # what a step takes by itself
 STUCK = "this usage record was changed after it was sealed"
@@ -65,7 +66,7 @@ class Endings:
         if entry.state in ("parked", "unresolved", "written off"):
             due.append(entry.state)
         if entry.state == "released" and (entry.meter, entry.hour) not in (
-            self._auditor.freed_by_person
+            self._auditor.recorded.freed_by_person
         ):
             due.append("released")
         if any(month_of(line[0]) != month_of(entry.hour) for line in entry.lines):
@@ -75,7 +76,7 @@ class Endings:
     def check_refused_inputs(self, books: Books) -> None:
         """At rest: what is no usage record is kept, once, and nothing else is refused."""
         kept = Counter(text for _source, text in books.refused_inputs)
-        expected = {text for each in self._auditor.inputs for text in each.bad}
+        expected = {text for each in self._auditor.recorded.inputs for text in each.bad}
         if set(kept) != expected:
             raise Violation(
                 f"refused input is not what was wrong: missing {expected - set(kept)}, "
@@ -108,6 +109,23 @@ class Endings:
             if alarm_name(alarm) not in delivered:
                 raise Violation(f"an alarm was never delivered: {alarm}")
 
+    def check_report(self, balances: Sequence[Balance]) -> None:
+        """What `metering status` recounts comes out even, and bills what AWS bills.
+
+        It recounts the usage records that are there: what PutItem overwrote is not among them.
+        """
+        overwritten = self._auditor.recorded.slots.products_overwritten()
+        for balance in balances:
+            if not balance.is_balanced and balance.product not in overwritten:
+                raise Violation(f"`metering status` does not come out even: {balance}")
+        if self._aws.foreign:
+            return  # another program's usage passes for ours where an answer of ours was lost
+        told = sum(each.billed.quantity.micros + each.presumed.quantity.micros for each in balances)
+        unknown = sum(each.unresolved.quantity.micros for each in balances)
+        billed = sum(each.content.quantity for each in self._auditor.accepted.values())
+        if not told <= billed <= told + unknown:
+            raise Violation(f"`metering status` tells of {told} millionths, AWS bills {billed}")
+
     def _check_end(self, entry: EntryRow) -> None:
         window = (entry.meter, entry.hour)
         where = f"{entry.meter}, {hour_text(entry.hour)}"
@@ -132,7 +150,11 @@ class Endings:
             return
         if self._mix.policy.late == "reject" and "setting" in row.failure:
             return
-        is_stuck = row.failure.startswith(STUCK) and self._auditor.marks["corrected by hand"]
+        place = (row.meter.account, row.created_ns)
+        is_stuck = row.failure.startswith(STUCK) and self._auditor.recorded.slots.was_overwritten(
+            place
+        )
+        self._auditor.marks["usage put over what was billed"] += is_stuck
         if not is_stuck and not self._refusal_cause(row.meter, row.failure):
             raise Violation(f"{row} is listed without a cause")
 
@@ -144,6 +166,8 @@ class Endings:
         off_s = self._mix.skew_s + self.longest_hold_s + A_MOMENT_S
         if OUT_OF_TIME in said and off_s >= self._mix.policy.safety_margin.total_seconds():
             return "a process stood still before its call, or its clock is wrong"
+        if OUT_OF_TIME in said and self._auditor.may_seal_open_hours:
+            return "an hour that was not over was sealed, as somebody asked for"
         if meter.license_arn is None and readings.product_code_with_account == "refused":
             return "no licence"
         if readings.decimals == "refused" and "ValidationException" in said:

@@ -13,7 +13,7 @@ from marketplace_metering.simulation.dynamodb_shop import open_dynamodb
 from marketplace_metering.simulation.mix import Mix, draw
 from marketplace_metering.simulation.shops import OpenShop
 from marketplace_metering.simulation.sqlite_shop import open_sqlite
-from marketplace_metering.simulation.story import us
+from marketplace_metering.simulation.story import Story, us
 from marketplace_metering.simulation.world import World
 
 HOUR = timedelta(hours=1)
@@ -37,7 +37,12 @@ class Life:
     faults: Counter[str] = field(default_factory=Counter)
     marks: Counter[str] = field(default_factory=Counter)
     mix: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
+    story: Story | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """The timeline, to be read."""
+        return [] if self.story is None else self.story.lines()
 
 
 STORES: dict[str, OpenShop] = {"sqlite": open_sqlite, "dynamodb": open_dynamodb}
@@ -63,7 +68,7 @@ def live_in(mix: Mix, store: str = "sqlite") -> Life:
     finally:
         world.shop.close()
     life.digest = world.story.digest()
-    life.lines = world.story.lines()
+    life.story = world.story
     life.steps = world.perils.count
     life.requests = world.aws.requests
     life.accepted = len(world.aws.simulator.accepted)
@@ -85,13 +90,13 @@ def plan(world: World) -> None:
         for _number in range(count):
             world.at(random.randint(start_us, end_us), what)
 
-    some(random.randint(10, 24), world.write)
+    some(random.randint(8, 20), world.write)
     first_hour = start_us // HOUR_US
     for hour in range(first_hour, end_us // HOUR_US + 1):
         due_us = hour * HOUR_US + random.randint(330, 420) * 1_000_000
         for delay_s in world._wakes():
             world.at(due_us + int(delay_s * 1_000_000), world.seal)
-    some(random.randint(4, 20), world.submit)
+    some(random.randint(2, mix.hours // 2), world.submit)
     some(random.choice((0, 0, 1, 3)), lambda: world.seal(Scope.EVERYTHING))
     if mix.person_every_h:
         some(mix.hours // mix.person_every_h, world.correct)
@@ -143,6 +148,8 @@ def rest(world: World) -> None:
     world.auditor.look(books, world.now_us // 1_000_000)
     world.endings.check_refused_inputs(books)
     world.endings.check_at_rest(books, world.pager.heard)
+    reports = world.shop.open(world.processes[0].clock).reports
+    world.endings.check_report(reports.balances())
 
 
 def _round(world: World) -> None:

@@ -88,7 +88,7 @@ def _live_some(task: tuple[Iterable[int], str]) -> list[Life]:
     lives = []
     for seed in seeds:
         life = live(seed, store)
-        life.lines.clear()  # told again when somebody asks for them
+        life.story = None  # told again when somebody asks for it
         lives.append(life)
     return lives
 

@@ -107,7 +107,7 @@ def draw(seed: int) -> Mix:
     """The world of a seed."""
     random = Random(f"mix {seed}")  # noqa: S311 - repeatable, no secrets
     starts_at = _starts_at(random)
-    hours = random.randint(30, 40)
+    hours = random.choice((8, 12, 18, 24, 36))
     window_hours = random.choice((24, 24, 24, 24, 12, 6, 3))
     return Mix(
         seed=seed,
@@ -149,7 +149,7 @@ def _starts_at(random: Random) -> datetime:
         day = datetime(2026, 11, random.randint(3, 25), random.randint(0, 23), tzinfo=UTC)
         return day + timedelta(minutes=random.randint(0, 59))
     end = random.choice((datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)))
-    return end - timedelta(minutes=random.randint(0, 38 * 60))
+    return end - timedelta(minutes=random.randint(0, 24 * 60))
 
 
 def _policy(random: Random, window_hours: int) -> Policy:

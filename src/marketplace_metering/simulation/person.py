@@ -16,13 +16,14 @@ from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.corrections import repair, resolve, retry, write_off
 from marketplace_metering.ports import Clock
 from marketplace_metering.reports import EntryFilter, RecordView
-from marketplace_metering.simulation.auditor import Auditor, Doubt, hour_text
+from marketplace_metering.simulation.auditor import Auditor
 from marketplace_metering.simulation.aws import SimulatedAws
 from marketplace_metering.simulation.books import Books, EntryRow, MeterName, UsageRow
 from marketplace_metering.simulation.cast import LISTED, POISON
 from marketplace_metering.simulation.endings import Endings
+from marketplace_metering.simulation.recorded import hour_text
 from marketplace_metering.simulation.shops import Opened, Shop, Table
-from marketplace_metering.simulation.writers import Input, Written
+from marketplace_metering.simulation.slots import Written, written_in
 
 NAME = "the operator"
 # CloudTrail shows a request after a quarter of an hour. But a process that stored its intent may
@@ -45,7 +46,8 @@ class Person:
         """Do something, and say what."""
         books = shop.books()
         if shop.table is not None and books.usage and self._random.random() < 0.4:
-            return self._as_the_guide_says(shop.table, clock, self._random.choice(books.usage))
+            row = self._random.choice(books.usage)
+            return self._as_the_guide_says(shop, shop.table, clock, row)
         listed = [row for row in books.usage if self._is_listed(row, books)]
         unsettled = [
             entry
@@ -66,34 +68,35 @@ class Person:
             return self._write_off(opened, clock, self._random.choice(parked + lost))
         return "finds nothing to do"
 
-    def _as_the_guide_says(self, table: Table, clock: Clock, row: UsageRow) -> str:
+    def _as_the_guide_says(self, shop: Shop, table: Table, clock: Clock, row: UsageRow) -> str:
         """Any usage record at all is set pending again, or corrected in the table itself."""
-        of_input = self._put_input_of(row)
-        if of_input is None or row.meter.dimension != POISON or self._random.random() < 0.5:
-            self._auditor.marks["set pending by hand"] += 1
-            table.set_pending(clock, row)
-            return f"sets usage of {row.meter}, {hour_text(row.hour)} pending again"
-        old = Written(row.meter, row.hour, row.tags, row.micros)
-        new = old._replace(meter=row.meter._replace(dimension=LISTED[0]))
-        # Until the ledger gives the old one up, if it ever does, that is what is metered.
-        doubt = Doubt(old, new)
-        self._auditor.doubts.append(doubt)
-        of_input.is_corrected = True
-        self._auditor.freed_by_person |= {
-            (row.meter, hour) for hour in range(row.hour, row.hour + 80)
-        }
-        if not table.correct(clock, row, LISTED[0]):
-            doubt.is_over = True
-            return "finds that the usage record is not failed"
+        place = (row.meter.account, row.created_ns)
+        slots = self._auditor.recorded.slots
+        is_there = place in slots and written_in(row) in slots.may_stand_there(place)
+        if is_there and row.meter.dimension == POISON and self._random.random() < 0.5:
+            return self.correct_in_place(shop, clock, row)
+        self._auditor.marks["set pending by hand"] += 1
+        table.set_pending(clock, row)
+        return f"sets usage of {row.meter}, {hour_text(row.hour)} pending again"
+
+    def correct_in_place(self, shop: Shop, clock: Clock, row: UsageRow) -> str:
+        """The guide's repair of a failed usage record that was put with another dimension."""
+        assert shop.table is not None
+        place = (row.meter.account, row.created_ns)
+        slots = self._auditor.recorded.slots
+        right = written_in(row)._replace(meter=row.meter._replace(dimension=LISTED[0]))
+        self._auditor.recorded.may_be_given_back(row.meter, row.hour)
+        version = slots.begin(place, right)
+        is_done = False
+        try:
+            if not shop.table.correct(clock, row, LISTED[0]):
+                slots.undone(place, version)
+                return "finds that the usage record is not failed"
+            is_done = True
+        finally:
+            slots.end(version, is_certain=is_done)
         self._auditor.marks["corrected by hand"] += 1
         return f"corrects usage of {row.meter}, {hour_text(row.hour)} in the table"
-
-    def _put_input_of(self, row: UsageRow) -> Input | None:
-        wanted = Written(row.meter, row.hour, row.tags, row.micros)
-        for each in self._auditor.inputs:
-            if each.is_put and each.is_confirmed and wanted in each.good and not each.is_corrected:
-                return each
-        return None
 
     def _is_listed(self, row: UsageRow, books: Books) -> bool:
         if row.failure is not None:
@@ -123,23 +126,22 @@ class Person:
         old, new = written(view.record), written(right)
         if view.entry is not None:
             window = view.entry.entry.window
-            self._auditor.freed_by_person.add((old.meter, window.hour.number))
-        doubt = Doubt(old, new)
-        self._auditor.doubts.append(doubt)
-        try:
+            self._auditor.recorded.freed_by_person.add((old.meter, window.hour.number))
+        with self._auditor.recorded.repairing(
+            (row.meter.account, row.created_ns), old, new
+        ) as repaired:
             why_not = repair(opened.store, opened.corrections, view, right, clock.now())
-        finally:
-            doubt.is_over = True
+            if why_not is None:
+                repaired()
         if why_not is not None:
             self._auditor.marks["repair refused"] += 1
             return f"cannot repair usage of {hour_text(row.hour)}: {why_not}"
-        self._auditor.correct(doubt)
         self._auditor.marks["repaired"] += 1
         return f"repairs {row.meter}, {hour_text(row.hour)}: now {new.meter.dimension}"
 
     def _resolve(self, opened: Opened, clock: Clock, entry: EntryRow) -> str:
         billed = (entry.meter, entry.hour) in self._auditor.accepted
-        self._auditor.freed_by_person.add((entry.meter, entry.hour))
+        self._auditor.recorded.freed_by_person.add((entry.meter, entry.hour))
         which = _filter(entry, State.UNRESOLVED)
         done = resolve(opened.store, opened.reports, which, billed, NAME, "CloudTrail", clock.now())
         self._auditor.marks[f"resolved as {'' if billed else 'not '}billed"] += len(done)
@@ -167,7 +169,7 @@ def _filter(entry: EntryRow, state: State) -> EntryFilter:
 def _view_of(opened: Opened, row: UsageRow) -> RecordView | None:
     views = opened.reports.records_at(row.meter.account, row.created_ns, row.created_ns + 1)
     for view in views:
-        if written(view.record) == Written(row.meter, row.hour, row.tags, row.micros):
+        if written(view.record) == written_in(row):
             return view
     return None
 

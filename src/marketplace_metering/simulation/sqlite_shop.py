@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from marketplace_metering.adapters.sqlite.connection import connect
 from marketplace_metering.adapters.sqlite.corrections import SqliteCorrections
@@ -30,6 +30,7 @@ from marketplace_metering.simulation.books import (
 from marketplace_metering.simulation.perils import Steps, StoreFailure
 from marketplace_metering.simulation.shops import Opened, Shop, Table
 
+Row = TypeVar("Row", UsageRow, EntryRow, AlarmRow)
 METER = "book.product, book.account, book.dimension, meter.license_arn"
 JOINED = "JOIN meter ON meter.id = {}.meter_id JOIN book ON book.id = meter.book_id"
 USAGE = f"""
@@ -106,6 +107,9 @@ class SqliteShop:
         self._steps = steps
         self._real = connect(":memory:")
         self._real.row_factory = sqlite3.Row
+        self._plain = self._real.cursor()
+        self._plain.row_factory = None
+        self._seen: dict[Any, Any] = {}  # what a row says: most are as they were
 
     def open(self, clock: Clock) -> Opened:
         """A process of its own looks every number up anew."""
@@ -117,13 +121,17 @@ class SqliteShop:
 
     def books(self) -> Books:
         """All tables, by SQL of our own."""
-        run = self._real.execute
+        run = self._plain.execute
         return Books(
-            [_usage(*row) for row in run(USAGE)],
-            [_entry(*row) for row in run(ENTRIES)],
-            [_alarm(*row) for row in run(ALARMS)],
-            [(row[0], row[1]) for row in run("SELECT source, text FROM refused_input")],
+            [self._seen.get(row) or self._read(row, _usage) for row in run(USAGE)],
+            [self._seen.get(row) or self._read(row, _entry) for row in run(ENTRIES)],
+            [self._seen.get(row) or self._read(row, _alarm) for row in run(ALARMS)],
+            run("SELECT source, text FROM refused_input").fetchall(),
         )
+
+    def _read(self, row: Any, reads: Callable[..., Row]) -> Row:  # noqa: ANN401 - columns
+        read = self._seen[row] = reads(*row)
+        return read
 
     def changes(self) -> int:
         """As SQLite counts them."""

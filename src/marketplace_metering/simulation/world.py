@@ -37,6 +37,7 @@ from marketplace_metering.simulation.writers import Input, Writers
 
 DEPTH_MAX = 3  # runs inside runs
 PROCESSES = 5
+OVERLAPS_MAX = 60  # each has steps of its own, with overlaps in them: no world is to explode
 STEPS_MAX = 400_000  # far beyond any honest world: something does not end
 RETRY_AFTER_S = 400
 Work = Callable[[Process, Ports, Opened], str]
@@ -65,9 +66,9 @@ class World:
         self.endings = Endings(mix, cast, self.aws, self.auditor)
         self.person = Person(self.random, self.auditor, self.endings, self.aws)
         self.writers = Writers(mix, cast, _random("writers", mix))
-        self.auditor.inputs = self.writers.inputs
+        self.auditor.recorded.inputs = self.writers.inputs
         self.shop = open_shop(self.perils, mix.seed)
-        self.auditor.parts_are_kept = self.shop.keeps_parts_of_inputs
+        self.auditor.recorded.parts_are_kept = self.shop.keeps_parts_of_inputs
         self.pager = Pager(self.perils)
         self.processes = [self._process(number) for number in range(PROCESSES)]
 
@@ -110,7 +111,7 @@ class World:
 
     def overlap(self) -> None:
         """See `perils.Intervening`."""
-        if self.depth >= DEPTH_MAX:
+        if self.depth >= DEPTH_MAX or self.faults["overlap"] >= OVERLAPS_MAX:
             return
         self.faults["overlap"] += 1
         began_us = self.now_us
@@ -248,14 +249,15 @@ class World:
         """An application records an input, and repeats it until it knows that it is recorded."""
         table = self.shop.table
         drawn = repeat or self.writers.draw(self.now_us // 1_000, table is not None)
-        if drawn is None or drawn.is_corrected:
+        if drawn is None:
             return
 
         def work(process: Process, ports: Ports, _opened: Opened) -> str:
             if drawn.is_put and table is not None:
-                for piece in drawn.pieces:
+                for piece, written in zip(drawn.pieces, drawn.says, strict=True):
                     assert not isinstance(piece.item, Problem)
-                    table.put(process.clock, piece.item)
+                    with self.auditor.recorded.putting(piece.item, written):
+                        table.put(process.clock, piece.item)
                 return f"{len(drawn.pieces)} put"
             report = record(ports.store, process.clock, drawn.source, drawn.pieces)
             self.auditor.marks["usage recorded before"] += report.already_there

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
-from typing import NamedTuple
 
 from marketplace_metering.formats import Piece
 from marketplace_metering.simulation.books import MeterName, Tags
 from marketplace_metering.simulation.cast import Cast
 from marketplace_metering.simulation.mix import Mix
+from marketplace_metering.simulation.slots import Written
 
 HOUR_MS = 3_600_000
 HOUR_NS = HOUR_MS * 1_000_000
@@ -31,15 +31,6 @@ TAG_SETS: tuple[Tags, ...] = (
 )
 
 
-class Written(NamedTuple):
-    """One usage record that a store must hold exactly once."""
-
-    meter: MeterName
-    hour: int
-    tags: Tags
-    micros: int
-
-
 @dataclass(slots=True)
 class Input:
     """What one application hands over in one go, and repeats until it is confirmed."""
@@ -48,9 +39,9 @@ class Input:
     pieces: list[Piece] = field(default_factory=list)
     good: list[Written] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)  # the text of each record that must be refused
+    says: list[Written | None] = field(default_factory=list)  # by piece; None: made wrong
     is_confirmed: bool = False
     is_put: bool = False  # by plain PutItems of the application, not through the recorder
-    is_corrected: bool = False  # a person wrote over it: repeating it would undo that
 
 
 Attributes = dict[str, object]
@@ -66,6 +57,8 @@ class Writers:
         self._serial = 0
         self._ms: set[tuple[str, int]] = set()
         self._put_ms: set[tuple[str, int]] = set()  # PutItem would overwrite what is there
+        # And here it does: by buyer and millisecond, the quantities that were put there.
+        self._overwritten: dict[str, dict[int, list[object]]] = {}
         self.events: list[Attributes] = []  # of confirmed inputs: ids that are taken
         self.inputs: list[Input] = []
 
@@ -99,10 +92,17 @@ class Writers:
             created_ms = now_ms
         if created_ms < starts_ms or _is_over(buyer.ends_at, created_ms):
             return
+        earlier = self._overwritten.setdefault(meter.account, {})
+        if drawn.is_put and earlier and self._random.random() < 0.2:
+            taken_ms = self._random.choice(list(earlier))
+            if taken_ms >= starts_ms and not _is_over(buyer.ends_at, taken_ms):
+                self._draw_overwriting(drawn, meter, taken_ms, earlier[taken_ms])
+                return
         created_ms = self._own_ms(meter, created_ms, drawn.is_put)
         item = self._item(meter, created_ms)
         if drawn.is_put:
             item.pop("event_id", None)  # a plain PutItem asks nobody whether the event is known
+            item["metering_pending"] = self._random.choice(("true", "true", "true.0", "true.19"))
         roll = self._random.random()
         if roll < 0.06:
             self._random.choice(PUTTABLE_MISTAKES if drawn.is_put else MISTAKES)(item)
@@ -113,8 +113,25 @@ class Writers:
             self._add_bad(drawn, item)
         else:
             self._add_good(drawn, meter, item)
+            if drawn.is_put:
+                earlier[created_ms] = [item["quantity"]]
             if "event_id" not in item and not drawn.is_put and self._random.random() < 0.08:
                 self._add_good(drawn, meter, dict(item))  # two equal uses in one millisecond
+
+    def _draw_overwriting(
+        self, drawn: Input, meter: MeterName, created_ms: int, put: list[object]
+    ) -> None:
+        """The guide's own weakness: two uses of a buyer in one millisecond, of whatever meter.
+
+        The quantities differ: of two that differ in their tags alone, the mark of the first may
+        come onto the second, and then only one of them is metered, as only one of them is there.
+        """
+        item = self._item(meter, created_ms)
+        item.pop("event_id", None)  # a plain PutItem asks nobody whether the event is known
+        while item["quantity"] in put:
+            item["quantity"] = self._quantity()
+        put.append(item["quantity"])
+        self._add_good(drawn, meter, item)
 
     def _own_ms(self, meter: MeterName, created_ms: int, is_put: bool) -> int:
         """A millisecond that no PutItem of the buyer has, and for a PutItem nothing else either."""
@@ -177,10 +194,12 @@ class Writers:
         kept = tuple(sorted(tags.items())) if tags else ()
         hour, micros = created_ms // HOUR_MS, int(quantity * 1_000_000)
         drawn.good.append(Written(meter, hour, kept, micros))
+        drawn.says.append(drawn.good[-1])
         self._add(drawn, item)
 
     def _add_bad(self, drawn: Input, item: Attributes) -> None:
         text = self._add(drawn, item)
+        drawn.says.append(None)
         drawn.bad.append(f"request {item['request']}" if drawn.is_put else text)
 
     def _add(self, drawn: Input, item: Attributes) -> str:

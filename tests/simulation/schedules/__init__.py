@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import ModuleType
 
-from tests.simulation.schedules import answers, people, recording, sealing, sending
+from tests.simulation.schedules import answers, people, recording, sealing, sending, table
 from tests.simulation.stage import Stage
 
 Schedule = Callable[[Stage], None]
@@ -23,6 +23,8 @@ def _of(module: ModuleType) -> list[Schedule]:
     ]
 
 
-ALL = [each for module in (recording, sealing, sending, answers, people) for each in _of(module)]
+MODULES = (recording, sealing, sending, answers, people, table)
+ALL = [each for module in MODULES for each in _of(module)]
+OF_DYNAMODB = tuple(_of(table))
 # What they put to the test is the embedded store's own second line of defence.
 OF_SQLITE = (sealing.usage_that_an_entry_holds_is_never_taken, sealing.a_window_is_sealed_once)

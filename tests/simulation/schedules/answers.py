@@ -201,6 +201,52 @@ def a_refusal_that_comes_late(stage: Stage) -> None:
     stage.end()
 
 
+def a_refusal_that_ends_a_doubt(stage: Stage) -> None:
+    """
+    10:06  09:00 is sent, AWS is throttling; the process stands still before it stores the answer
+    next day, 10:06  the window is unresolved, for an answer is outstanding
+    next day, 11:00  the first process goes on: AWS has none of it, and the usage is billed late
+    """
+    _nine_is_sealed(stage)
+    stage.aws_will("throttled")
+
+    def the_deadline_passes() -> None:
+        stage.now_is("21 10:06")
+        stage.submit()
+        assert stage.entry("09:00").state == "unresolved"
+        stage.now_is("21 11:00")
+
+    stage.when_answered(the_deadline_passes)
+    stage.submit()
+    assert stage.entry("09:00").state == "released"
+    stage.seal()
+    stage.submit()
+    assert list(stage.billed().values()) == ["5"]
+    stage.end()
+
+
+def a_refusal_that_ends_a_presumption(stage: Stage) -> None:
+    """
+    10:00  another program of the seller has metered 09:00
+    10:06  09:00 is sent, AWS is throttling; the process stands still before it stores the answer
+           another process sends it again, and AWS has a record: it seems to be the first one
+    10:07  the first process goes on: AWS refused it, so AWS holds what we never sent
+    """
+    _nine_is_sealed(stage)
+    stage.aws.meter_elsewhere(METER, stage.now_us // 3_600_000_000 - 1)
+    stage.aws_will("throttled")
+
+    def another_process_sends_it() -> None:
+        stage.submit()
+        assert stage.entry("09:00").state == "presumed"
+
+    stage.when_answered(another_process_sends_it)
+    stage.submit()
+    assert stage.entry("09:00").state == "unresolved"
+    assert stage.alarms() == ["unresolved"]
+    stage.end()
+
+
 def usage_that_aws_refused(stage: Stage) -> None:
     """
     10:06  AWS knows no such dimension: parked, and somebody is told

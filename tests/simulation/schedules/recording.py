@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from marketplace_metering.formats import Piece
+from marketplace_metering.simulation.writers import Input
 from tests.simulation.stage import STORAGE, WRONG, Stage, crash
 
 
@@ -81,6 +82,43 @@ def an_input_that_comes_again_after_a_repair(stage: Stage) -> None:
     stage.write(drawn)
     stage.look()
     assert stage.billed() == {"20 09:00": "5"}
+    stage.end()
+
+
+def an_input_that_comes_again_after_two_repairs(stage: Stage) -> None:
+    """
+    10:20  the operator corrects the dimension; AWS refuses that one, too
+    10:40  he corrects the quantity, and it is billed
+    10:50  the application repeats its input: what it wrote at first is known, too
+    """
+    _repaired_twice(stage, stage.made(8, "09:10", WRONG))
+
+
+def an_event_that_comes_again_after_two_repairs(stage: Stage) -> None:
+    """The same with an event id: it is no clash either."""
+    _repaired_twice(stage, stage.made(8, "09:10", WRONG, event_id="e-1"))
+    assert not stage.books.refused_inputs
+
+
+def _repaired_twice(stage: Stage, drawn: Input) -> None:
+    stage.now_is("09:20")
+    stage.write(drawn)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.submit()
+    stage.now_is("10:20")
+    assert stage.repair("09:10", WRONG) is None
+    stage.seal()
+    stage.aws_will("suspended")
+    stage.submit()
+    stage.now_is("10:40")
+    assert stage.repair("09:10") is None
+    stage.seal()
+    stage.submit()
+    stage.now_is("10:50")
+    stage.write(drawn)
+    stage.look()
+    assert stage.billed() == {"20 09:00": "4"}
     stage.end()
 
 

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from marketplace_metering.adapters.dynamodb import changing, covered, entries, events, intake
+from marketplace_metering.adapters.dynamodb import (
+    changing,
+    corrections,
+    covered,
+    entries,
+    events,
+    intake,
+    marks,
+    retries,
+)
 from marketplace_metering.adapters.dynamodb import head as heads
 from marketplace_metering.adapters.dynamodb.records import REPLACES
 
@@ -74,3 +83,23 @@ def forget_corrections(patch: pytest.MonkeyPatch) -> None:
         original(self, {name: item[name] for name in item if name != REPLACES}, call)
 
     patch.setattr(intake.DynamoIntake, "_see", see)
+
+
+def mark_whatever_stands_there(patch: pytest.MonkeyPatch) -> None:
+    def careless(marking: Any, ns: int, micros: int) -> Any:
+        made = statement(marking, ns, micros)
+        words, _and, condition = made.words.partition(' AND "productCode"=?')
+        count = 1 + condition.count("?")
+        assert condition
+        return made._replace(words=words, parameters=made.parameters[:-count])
+
+    statement = marks.Marking.statement
+    patch.setattr(marks.Marking, "statement", careless)
+
+
+def tell_nobody_of_changed_usage(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(retries, "mark_refused", lambda *arguments: 0)
+
+
+def remember_one_correction(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(corrections, "replaced_by", lambda item: [])

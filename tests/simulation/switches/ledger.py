@@ -87,3 +87,9 @@ def write_off_anything(patch: pytest.MonkeyPatch) -> None:
         return original(replace(entry, refused=entry.begun), author, why, now)
 
     patch.setattr(ledger, "write_off", write_off)
+
+
+def forget_late_refusals(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        ledger, "_late_refusal", lambda entry, attempt, is_judged, now: Change(entry, attempt)
+    )

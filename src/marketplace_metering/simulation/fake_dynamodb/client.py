@@ -10,9 +10,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from marketplace_metering.simulation.fake_dynamodb.expressions import (
+    Condition,
     Item,
     comparable,
-    holds,
     normal,
     statement,
     terms,
@@ -82,7 +82,8 @@ class FakeDynamoDb:
         self.moods.requests += 1
         for table in self.tables.values():
             for index in table.indexes.values():
-                index.catch_up(self.moods.requests)
+                if index.behind_until is not None and index.behind_until <= self.moods.requests:
+                    index.catch_up(self.moods.requests)
         if self.moods.strikes("throttled"):
             raise _error(operation, "ProvisionedThroughputExceededException", "slow down")
         answer = done()
@@ -113,9 +114,12 @@ class FakeDynamoDb:
             partition = table.partition if index is None else index.partition
             assert (names.get(first.name, first.name), first.op) == (partition, "=")
             rows = shown.in_order(comparable(values[first.values[0]]))
-            rows = [row for row in rows if holds(condition, row[1], names, values)]
+            if len(terms(condition)) > 1:
+                fits = Condition(condition, names, values).holds
+                rows = [row for row in rows if fits(row[1])]
         if "FilterExpression" in wanted:
-            rows = [row for row in rows if holds(wanted["FilterExpression"], row[1], names, values)]
+            fits = Condition(wanted["FilterExpression"], names, values).holds
+            rows = [row for row in rows if fits(row[1])]
         if "ExclusiveStartKey" in wanted:
             key = wanted["ExclusiveStartKey"]
             after = _position(table, index, key)
@@ -231,7 +235,7 @@ class FakeDynamoDb:
         names = write.get("ExpressionAttributeNames", {})
         values = write.get("ExpressionAttributeValues", {})
         condition = write.get("ConditionExpression")
-        if condition is None or holds(condition, there, names, values):
+        if condition is None or Condition(condition, names, values).holds(there):
             return None
         refusal: Response = {"Code": "ConditionalCheckFailed", "Message": REFUSED}
         wants_item = write.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
@@ -241,15 +245,15 @@ class FakeDynamoDb:
 
     def _write(self, write: Mapping[str, Any], kind: str) -> None:
         table = self.tables[write["TableName"]]
-        item: Item
         if kind == "Put":
-            item = write["Item"]
-        else:
-            there = table.get(self._key(write)) or dict(write["Key"])
-            names = write.get("ExpressionAttributeNames", {})
-            values = write.get("ExpressionAttributeValues", {})
-            item = updated(write["UpdateExpression"], there, names, values)
-        table.put(item, self.moods.visible_at)
+            table.put(write["Item"], self.moods.visible_at)
+            return
+        key: Item = {name: normal(value) for name, value in write["Key"].items()}
+        there = table.get(self._key(write)) or key
+        names = write.get("ExpressionAttributeNames", {})
+        values = write.get("ExpressionAttributeValues", {})
+        changed = updated(write["UpdateExpression"], there, names, values)
+        table.keep(changed, self.moods.visible_at)
 
     def batch_execute_statement(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
         """PartiQL statements, each by itself."""
@@ -275,7 +279,7 @@ class FakeDynamoDb:
         if does.inserts is not None:
             if table.get(table.key_of(does.inserts)) is not None:
                 return {"Error": {"Code": "DuplicateItem", "Message": "there already"}}
-            table.put(does.inserts, self.moods.visible_at)
+            table.keep(does.inserts, self.moods.visible_at)
             return {"TableName": table.name}
         there = table.get(table.key_of(does.where))
         if there is None or any(
@@ -286,7 +290,7 @@ class FakeDynamoDb:
                 error["Item"] = dict(there)
             return {"Error": error}
         changed = {name: value for name, value in there.items() if name not in does.removes}
-        table.put({**changed, **does.sets}, self.moods.visible_at)
+        table.keep({**changed, **does.sets}, self.moods.visible_at)
         return {"TableName": table.name}
 
 

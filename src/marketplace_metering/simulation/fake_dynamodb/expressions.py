@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -52,40 +52,51 @@ def terms(written: str) -> tuple[Term, ...]:
     return tuple(found)
 
 
-def holds(written: str, item: Item | None, names: Mapping[str, str], values: Attribute) -> bool:
-    """Whether a condition holds for an item, or for its absence."""
-    there = item or {}
-    for term in terms(written):
-        attribute = there.get(names.get(term.name, term.name))
-        if term.op == "absent":
-            if attribute is not None:
+class Condition:
+    """A condition with its names and values in place, to be asked about many items."""
+
+    def __init__(self, written: str, names: Mapping[str, str], values: Attribute) -> None:
+        self._terms = [
+            (names.get(term.name, term.name), term.op, [comparable(values[v]) for v in term.values])
+            for term in terms(written)
+        ]
+
+    def holds(self, item: Item | None) -> bool:
+        """Whether it holds for an item, or for its absence."""
+        there = item or {}
+        for name, op, right in self._terms:
+            attribute = there.get(name)
+            if op == "absent":
+                if attribute is not None:
+                    return False
+            elif attribute is None or not COMPARISONS[op](comparable(attribute), right):
                 return False
-        elif attribute is None or not _compare(
-            comparable(attribute), term.op, [comparable(values[each]) for each in term.values]
-        ):
-            return False
-    return True
+        return True
 
 
-def _compare(left: Any, op: str, right: Sequence[Any]) -> bool:  # noqa: ANN401 - any attribute
-    match op:
-        case "=":
-            return bool(left == right[0])
-        case "<":
-            return bool(left < right[0])
-        case "<=":
-            return bool(left <= right[0])
-        case ">":
-            return bool(left > right[0])
-        case ">=":
-            return bool(left >= right[0])
-        case "there":
-            return True
-        case "begins":
-            return bool(left.startswith(right[0]))
-        case "between":
-            return bool(right[0] <= left <= right[1])
-    raise AssertionError(f"no such comparison: {op}")
+COMPARISONS: Mapping[str, Callable[[Any, Sequence[Any]], bool]] = {
+    "there": lambda _left, _right: True,
+    "=": lambda left, right: bool(left == right[0]),
+    "<": lambda left, right: bool(left < right[0]),
+    "<=": lambda left, right: bool(left <= right[0]),
+    ">": lambda left, right: bool(left > right[0]),
+    ">=": lambda left, right: bool(left >= right[0]),
+    "begins": lambda left, right: bool(left.startswith(right[0])),
+    "between": lambda left, right: bool(right[0] <= left <= right[1]),
+}
+
+
+@lru_cache(maxsize=16_384)
+def _number(digits: str) -> Decimal:
+    return Decimal(digits)
+
+
+@lru_cache(maxsize=16_384)
+def _plain(digits: str) -> str:
+    number = Decimal(digits)
+    if not number:
+        return "0"
+    return f"{number.normalize():f}" if abs(number.adjusted()) < 40 else str(number)
 
 
 def comparable(attribute: Attribute) -> Any:  # noqa: ANN401 - any attribute
@@ -93,7 +104,7 @@ def comparable(attribute: Attribute) -> Any:  # noqa: ANN401 - any attribute
     ((kind, value),) = attribute.items()
     match kind:
         case "N":
-            return Decimal(value)
+            return _number(value)
         case "M":
             return {name: comparable(each) for name, each in value.items()}
         case "L":
@@ -111,9 +122,7 @@ def normal(attribute: Attribute) -> dict[str, Any]:
     ((kind, value),) = attribute.items()
     match kind:
         case "N":
-            number = Decimal(value)
-            plain = f"{number.normalize():f}" if abs(number.adjusted()) < 40 else str(number)
-            return {"N": "0" if not number else plain}
+            return {"N": _plain(value)}
         case "M":
             return {"M": {name: normal(each) for name, each in value.items()}}
         case "L":

@@ -16,18 +16,25 @@ class Rows:
 
     def __init__(self) -> None:
         self.of_partition: dict[object, dict[Position, Item]] = {}
+        self._sorted: dict[object, list[tuple[Position, Item]]] = {}
 
     def put(self, partition: object, position: Position, item: Item) -> None:
         """Write an item, whatever was there."""
         self.of_partition.setdefault(partition, {})[position] = item
+        self._sorted.pop(partition, None)
 
     def drop(self, partition: object, position: Position) -> None:
         """Forget an item, if it is there."""
         self.of_partition.get(partition, {}).pop(position, None)
+        self._sorted.pop(partition, None)
 
     def in_order(self, partition: object) -> list[tuple[Position, Item]]:
-        """Those of one partition in the order of their sort key."""
-        return sorted(self.of_partition.get(partition, {}).items(), key=_by_position)
+        """Those of one partition in the order of their sort key; not to be changed."""
+        known = self._sorted.get(partition)
+        if known is None:
+            items = self.of_partition.get(partition, {})
+            known = self._sorted[partition] = sorted(items.items(), key=_by_position)
+        return known
 
     def all_in_order(self) -> list[tuple[Position, Item]]:
         """All of them, one partition after the other; what tells them apart begins with it."""
@@ -51,6 +58,7 @@ class Index:
         self.rows = Rows()
         self._shown: dict[Key, tuple[Any, Position]] = {}
         self._waiting: list[tuple[int, Key, Item]] = []
+        self.behind_until: int | None = None  # the next request that sees more of it
         projection = definition["Projection"]
         own = frozenset({self.partition, self.sort, *table_key})
         self._keeps = {
@@ -64,12 +72,12 @@ class Index:
         is_in = self.partition in item and self.sort in item
         if is_in or key in self._shown or self._waiting:
             earlier = [at for at, other, _item in self._waiting if other == key]
-            self._waiting.append((max([visible_at, *earlier]), key, item))
+            shown_at = max([visible_at, *earlier])
+            self._waiting.append((shown_at, key, item))
+            self.behind_until = min(shown_at, self.behind_until or shown_at)
 
     def catch_up(self, now: int) -> None:
         """Show what is old enough."""
-        if not self._waiting:
-            return
         later = []
         for change in self._waiting:
             if change[0] > now:
@@ -77,6 +85,7 @@ class Index:
             else:
                 self._show(change[1], change[2])
         self._waiting = later
+        self.behind_until = min((change[0] for change in later), default=None)
 
     def _show(self, key: Key, item: Item) -> None:
         shown = self._shown.pop(key, None)
@@ -98,6 +107,7 @@ class Table:
         self.partition, self.sort = _names(definition)
         self.rows = Rows()
         self.writes = 0
+        self.written: dict[Key, None] = {}  # since an auditor looked
         own = (self.partition, self.sort)
         self.indexes = {
             each["IndexName"]: Index(each, own)
@@ -118,10 +128,14 @@ class Table:
 
     def put(self, item: Item, visible_at: Callable[[], int]) -> None:
         """Write an item whatever was there."""
-        kept = {name: normal(value) for name, value in item.items()}
+        self.keep({name: normal(value) for name, value in item.items()}, visible_at)
+
+    def keep(self, kept: Item, visible_at: Callable[[], int]) -> None:
+        """Write an item whose values are as DynamoDB keeps them."""
         key = self.key_of(kept)
         self.rows.put(key[0], (key[1],), kept)
         self.writes += 1
+        self.written[key] = None
         for index in self.indexes.values():
             index.write(visible_at(), key, kept)
 

@@ -91,20 +91,20 @@ def answering(stand_in: FakeDynamoDb) -> Callable[[bytes, bytes], bytes]:
         if operation == b"updateitem":
             return b"{}"
         name = {b"query": "query", b"batchgetitem": "batch_get_item"}[operation]
-        return json.dumps(_written(getattr(stand_in, name)(**_read(json.loads(body))))).encode()
+        return json.dumps(as_sent(getattr(stand_in, name)(**_read(json.loads(body))))).encode()
 
     return answer
 
 
-def _written(value: object) -> object:
+def as_sent(value: object) -> object:
     """Binary attributes as they go over the wire."""
     import base64
 
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, dict):
-        return {name: _written(each) for name, each in value.items() if name != "ResponseMetadata"}
-    return [_written(each) for each in value] if isinstance(value, list) else value
+        return {name: as_sent(each) for name, each in value.items() if name != "ResponseMetadata"}
+    return [as_sent(each) for each in value] if isinstance(value, list) else value
 
 
 def _read(value: dict[str, object]) -> dict[str, object]:

@@ -216,14 +216,16 @@ def test_a_presumption_falls_with_the_attempt_that_it_was_made_of(outcome: Outco
 
 
 @pytest.mark.parametrize(
-    ("outcome", "members"),
+    ("outcome", "members", "said"),
     [
-        (NotSubscribed(), Members.FAILED),
-        (Refused("X"), Members.FAILED),
-        (Deferred("slow down"), Members.PENDING),
+        (NotSubscribed(), Members.FAILED, "CustomerNotSubscribed"),
+        (Refused("X"), Members.FAILED, "X"),
+        (Deferred("slow down"), Members.PENDING, "slow down"),
     ],
 )
-def test_a_refusal_after_the_deadline_ends_the_doubt(outcome: Outcome, members: Members) -> None:
+def test_a_refusal_after_the_deadline_ends_the_doubt(
+    outcome: Outcome, members: Members, said: str
+) -> None:
     """Its answer was awaited when the deadline passed; now AWS certainly has none of it."""
     before = replace(SEALED, state=State.UNRESOLVED, begun=2, refused=1)
     change = answered(before, outcome, number=2)
@@ -231,7 +233,8 @@ def test_a_refusal_after_the_deadline_ends_the_doubt(outcome: Outcome, members: 
     assert change.frees is members
     assert change.alarm is not None and change.alarm.kind is AlarmKind.RELEASED
     assert change.entry.reason is not None
-    assert change.entry.reason.startswith("the deadline passed unbilled: AWS refused every attempt")
+    assert change.entry.reason.startswith("the deadline passed unbilled, AWS refused every attempt")
+    assert said in change.entry.reason
 
 
 # Deadlines

@@ -233,8 +233,7 @@ def answer(
         case Duplicate():
             return _duplicate(entry, attempt, now)
         case NotSubscribed() | Refused() | Deferred() if entry.state.is_settled:
-            is_judged = not isinstance(outcome, Deferred)
-            return _late_refusal(_one_more_refused(entry), attempt, is_judged, now)
+            return _late_refusal(_one_more_refused(entry), attempt, outcome, now)
         case NotSubscribed() | Refused():
             return _park(_one_more_refused(entry), attempt, outcome, now, policy)
         case Deferred(_, is_due_at_once):
@@ -328,12 +327,6 @@ def _one_more_refused(entry: Entry) -> Entry:
     return replace(entry, refused=entry.refused + 1)
 
 
-NEVER_SENT = (
-    "AWS holds a record of this window that we never sent: is another program metering the "
-    "product? Compare with CloudTrail (BatchMeterUsage); nothing more is sent for this window"
-)
-
-
 def _duplicate(entry: Entry, attempt: Attempt, now: datetime) -> Change:
     """Q2: AWS may answer an identical resend so; it is ours if an earlier try went unrefused."""
     if entry.state.is_settled:
@@ -345,11 +338,17 @@ def _duplicate(entry: Entry, attempt: Attempt, now: datetime) -> Change:
 
 
 def _never_sent(entry: Entry, attempt: Attempt, now: datetime) -> Change:
-    unresolved = _move(entry, State.UNRESOLVED, reason=NEVER_SENT)
-    return Change(unresolved, attempt, _alarm(AlarmKind.UNRESOLVED, entry, NEVER_SENT, now))
+    text = (
+        "AWS holds a record of this window that we never sent: is another program metering the "
+        "product? Compare with CloudTrail (BatchMeterUsage); nothing more is sent for this window"
+    )
+    unresolved = _move(entry, State.UNRESOLVED, reason=text)
+    return Change(unresolved, attempt, _alarm(AlarmKind.UNRESOLVED, entry, text, now))
 
 
-def _late_refusal(entry: Entry, attempt: Attempt, is_judged: bool, now: datetime) -> Change:
+def _late_refusal(
+    entry: Entry, attempt: Attempt, outcome: NotSubscribed | Refused | Deferred, now: datetime
+) -> Change:
     """An answer that was still on its way when the entry was settled may take the ground away.
 
     The attempt that a duplicate was taken for turns out refused: AWS holds what is not ours. Or the
@@ -358,9 +357,12 @@ def _late_refusal(entry: Entry, attempt: Attempt, is_judged: bool, now: datetime
     if entry.state is State.PRESUMED and entry.begun - entry.refused == 1:
         return _never_sent(entry, attempt, now)
     if entry.state is State.UNRESOLVED and entry.begun == entry.refused:
-        text = "the deadline passed unbilled: AWS refused every attempt, the last answer came late"
+        if isinstance(outcome, Deferred):
+            members, said = Members.PENDING, outcome.words
+        else:
+            members, said = Members.FAILED, explain(outcome.code, outcome.words)
+        text = f"the deadline passed unbilled, AWS refused every attempt. The last answer: {said}"
         released = _move(entry, State.RELEASED, reason=text)
-        members = Members.FAILED if is_judged else Members.PENDING
         return Change(released, attempt, _alarm(AlarmKind.RELEASED, entry, text, now), members)
     return Change(entry, attempt)
 

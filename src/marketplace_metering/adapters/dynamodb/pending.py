@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -67,14 +68,18 @@ class PendingUsage:
         """Every book with pending groups."""
         oldest = UsageHour.of(now - policy.window_length - timedelta(hours=1))
         reader = Reader(now)
+        shards: set[str] = set()
         with collecting_nothing():
             for page in self._calls.pending_pages(self._names.records):
+                shards.update(item["metering_pending"]["S"] for item in page[:1])
                 reader.take(page)
         reading = reader.reading
         # Usage of the time since this run began is not "in the future": it is judged by the clock.
         self._refuse(reading.malformed, max(now, self._clock()))
         for part in portions(sorted(reading.books), GET_KEYS_MAX):
-            yield from self._some({key: reading.books.pop(key) for key in part}, oldest, now)
+            books = {key: reading.books.pop(key) for key in part}
+            moved = {key: _seen_twice(book) for key, book in books.items() if len(shards) > 1}
+            yield from self._some(books, moved, oldest, now)
 
     def _refuse(self, malformed: list[Attributes], now: datetime) -> None:
         judged = (_malformed(item, now) for item in malformed)
@@ -82,7 +87,11 @@ class PendingUsage:
         mark_refused(self._calls, self._names, self._alarms, refused)
 
     def _some(
-        self, books: dict[BookKey, PendingBook], oldest: UsageHour, now: datetime
+        self,
+        books: dict[BookKey, PendingBook],
+        moved: dict[BookKey, set[int]],
+        oldest: UsageHour,
+        now: datetime,
     ) -> Iterator[tuple[Book, Sequence[Group]]]:
         for _round in range(ROUNDS):
             # The books are read after the index: what was sealed by then is in them.
@@ -93,7 +102,7 @@ class PendingUsage:
                 break
         held = _not_pending(comparison, retried.free)
         for key, book in books.items():
-            left = _without(book, held.get(key, set()))
+            left = _without(book, held.get(key, set()) | moved.get(key, set()))
             if left.groups:
                 known = heads[key].book(comparison.older[key], oldest)
                 yield known, list(groups_of(key, left))
@@ -110,6 +119,17 @@ def _not_pending(comparison: Comparison, free: dict[BookKey, set[int]]) -> dict[
         if match.ns not in free.get(match.book, ()):
             held.setdefault(match.book, set()).add(match.ns)
     return held
+
+
+def _seen_twice(book: PendingBook) -> set[int]:
+    """Usage records that moved from one shard to another while the shards were being read.
+
+    Which of the two pictures is the newer one, the next run sees.
+    """
+    times = [ns for columns in book.groups.values() for ns in columns.ns]
+    if len(set(times)) == len(times):
+        return set()
+    return {ns for ns, count in Counter(times).items() if count > 1}
 
 
 def _without(book: PendingBook, held: set[int]) -> PendingBook:

@@ -27,8 +27,10 @@ BENCHMARKS: dict[str, list[str]] = {
     "memory": ["--repeats", "1"],
     "start": [],
     "growth": ["--largest", "100000"],
-    "aws_seal": ["--records", "500000"],
+    "aws_seal": [],
+    "aws_memory": [],
     "aws_write_back": ["--records", "100000", "--windows", "1000"],
+    "aws_end_to_end": ["--records", "50000", "--repeats", "1"],
     "aws_requests": ["--records", "10000"],
     "recorder": ["--quick"],
 }

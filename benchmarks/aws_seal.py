@@ -35,9 +35,9 @@ HOURS = 10
 PRODUCT = "abc123xyz456"
 
 
-def pages(records: int, windows: int) -> list[bytes]:
+def pages(records: int, windows: int, hours: int = HOURS) -> list[bytes]:
     """The answers to the queries; the times rise as they do in the index."""
-    buyers = max(windows // HOURS, 1)
+    buyers = max(windows // hours, 1)
     start_ms = int(datetime(2026, 11, 20, 2, tzinfo=UTC).timestamp() * 1_000)
     per_page = PAGE_BYTES // ITEM_BYTES
     answers: list[bytes] = []
@@ -47,7 +47,7 @@ def pages(records: int, windows: int) -> list[bytes]:
                 "customerAWSAccountId": {"S": f"{number * 7919 % buyers:012d}"},
                 "quantity": {"N": str(1 + number % 9)},
                 "productCode": {"S": PRODUCT},
-                "create_timestamp": {"N": str(start_ms + number * HOURS * 3_600_000 // records)},
+                "create_timestamp": {"N": str(start_ms + number * hours * 3_600_000 // records)},
                 "metering_pending": {"S": "true"},
                 "dimension": {"S": "api_calls"},
             }

@@ -7,7 +7,7 @@ guide's table, and by repairs, whose process may die before anybody knows whethe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,22 @@ class Doubt:
     old: Written
     new: Written
     is_over: bool = False
+
+
+def _is_explained(
+    extra: Counter[Written], maybe: Sequence[Counter[Written]], parts_are_kept: bool
+) -> bool:
+    """Whether inputs that nobody has confirmed account for this usage: some of them, each whole
+    unless the store keeps parts. Two of them may hold equal usage, so every choice is tried."""
+    if not extra:
+        return True
+    if not maybe:
+        return False
+    first, others = maybe[0], maybe[1:]
+    if parts_are_kept:
+        return _is_explained(extra - first, others, parts_are_kept)
+    was_recorded = not first - extra and _is_explained(extra - first, others, parts_are_kept)
+    return was_recorded or _is_explained(extra, others, parts_are_kept)
 
 
 class Recorded:
@@ -59,12 +75,8 @@ class Recorded:
         if missing:
             return f"recorded usage is gone: {_listed(missing)}"
         extra = recorded - expected
-        for each in self.inputs:
-            if not each.is_confirmed and not each.is_put:
-                maybe = Counter(each.good)
-                if self.parts_are_kept or not maybe - extra:
-                    extra -= maybe
-        if extra:
+        maybe = [Counter(i.good) for i in self.inputs if not i.is_confirmed and not i.is_put]
+        if not _is_explained(extra, maybe, self.parts_are_kept):
             return f"usage is recorded that nobody wrote, or twice: {_listed(extra)}"
         return None
 

@@ -26,6 +26,7 @@ from benchmarks.aws_write_back import Nothing, as_sent
 from benchmarks.canned import client, only_on, rate, served, split_cores
 from benchmarks.measuring import Figure, Result, repeated, save
 from benchmarks.plain import Plain
+from benchmarks.request_units import with_bytes
 from marketplace_metering.adapters.dynamodb import DynamoStore, table_names
 from marketplace_metering.adapters.dynamodb.schema import definitions
 from marketplace_metering.adapters.log import LogNotifier
@@ -92,7 +93,7 @@ class Server:
         if operation == b"batchexecutestatement" and NAMES.records.encode() in body:
             count = body.count(b'"Statement":')
             return b'{"Responses":[' + b",".join([b"{}"] * count) + b"]}"
-        parameters = json.loads(body, object_hook=_as_read)
+        parameters = json.loads(body, object_hook=with_bytes)
         parameters.pop("ClientRequestToken", None)
         answer = getattr(self._ledger, LEDGER[operation])(**parameters)
         return json.dumps(as_sent(answer)).encode()
@@ -121,15 +122,6 @@ class Server:
 def _empty_ledger() -> FakeDynamoDb:
     tables = {table.name: table for table in map(Table, definitions(STACK))}
     return FakeDynamoDb(tables, Moods(Faults(), 0), Nothing())
-
-
-def _as_read(value: dict[str, Any]) -> dict[str, Any]:
-    """Binary attributes as boto3 gives them to the stand-in."""
-    import base64
-
-    content = value.get("B")
-    is_binary = len(value) == 1 and isinstance(content, str)
-    return {"B": base64.b64decode(content or "")} if is_binary else value
 
 
 def _metered(said: Mapping[str, Any]) -> dict[str, Any]:

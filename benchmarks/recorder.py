@@ -16,19 +16,17 @@ import argparse
 import os
 import platform
 import queue
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from benchmarks.canned import client, only_on, served, split_cores
 from marketplace_metering import DynamoDBSink, UsageRecorder
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.recorder import filling
@@ -39,9 +37,6 @@ METERS = [f"{number:012d}" for number in range(100)]
 DIMENSION = "api_calls"
 PRODUCT = "abc123xyz456"
 TABLE = "stack-MeteringRecords"
-ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: 2\r\n\r\n{}"
-)
 
 
 class Row(NamedTuple):
@@ -72,64 +67,14 @@ def measure(name: str, count: int, call: Callable[[str], object]) -> Row:
     return Row(name, times[count // 2], times[count * 99 // 100], rate)
 
 
-@contextmanager
-def canned_table(cores: Sequence[int]) -> Iterator[str]:
-    """A server that answers every request with success; its URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    pid = os.fork()
-    if not pid:
-        os.sched_setaffinity(0, cores)
-        with suppress(KeyboardInterrupt):
-            _serve(listener)
-        os._exit(0)
-    listener_port = listener.getsockname()[1]
-    listener.close()
-    try:
-        yield f"http://127.0.0.1:{listener_port}"
-    finally:
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
-
-
-def _serve(listener: socket.socket) -> None:
-    while True:
-        connection, _address = listener.accept()
-        threading.Thread(target=_answer, args=(connection,), daemon=True).start()
-
-
-def _answer(connection: socket.socket) -> None:
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with connection, suppress(ConnectionError):
-        received = b""
-        while chunk := connection.recv(65_536):
-            received += chunk
-            while (end := received.find(b"\r\n\r\n")) >= 0:
-                head = received[:end].lower()
-                at = head.index(b"content-length:") + 15
-                length = int(head[at:].split(b"\r\n")[0])
-                if len(received) < end + 4 + length:
-                    break
-                received = received[end + 4 + length :]
-                connection.sendall(ANSWER)
-
-
-def client_of(url: str) -> Any:  # noqa: ANN401 - boto3 has no better word for it
-    import boto3
-
-    return boto3.session.Session().client(
-        "dynamodb",
-        endpoint_url=url,
-        region_name="us-east-1",
-        aws_access_key_id="benchmark",
-        aws_secret_access_key="benchmark",  # noqa: S106
-    )
+def _done(operation: bytes, body: bytes) -> bytes:
+    """The table takes everything."""
+    return b"{}"
 
 
 def recorder_rows(url: str, directory: Path, count: int) -> Iterator[Row]:
     def open_(**settings: Any) -> UsageRecorder:  # noqa: ANN401
-        return UsageRecorder(
-            DynamoDBSink(TABLE, client=client_of(url)), product=PRODUCT, **settings
-        )
+        return UsageRecorder(DynamoDBSink(TABLE, client=client(url)), product=PRODUCT, **settings)
 
     with open_(durable=False) as memory:
         record = memory.record
@@ -174,9 +119,9 @@ def other_rows(url: str, count: int) -> Iterator[Row]:
             lambda meter: add(1, {"account": meter, "dimension": DIMENSION, "product": PRODUCT}),
         )
         provider.shutdown()
-    client = client_of(url)
+    dynamodb = client(url)
     yield measure(
-        "boto3 put_item per event", min(count, 2_000), lambda meter: put_plainly(client, meter)
+        "boto3 put_item per event", min(count, 2_000), lambda meter: put_plainly(dynamodb, meter)
     )
 
 
@@ -273,9 +218,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer calls, rougher numbers")
     quick = parser.parse_args().quick
     count = 20_000 if quick else 300_000
-    cores = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as directory, canned_table(cores[1:] or cores) as url:
-        os.sched_setaffinity(0, cores[:1])
+    mine, others = split_cores()
+    with tempfile.TemporaryDirectory() as directory, served(_done, others) as url, only_on(mine):
         rows = [*recorder_rows(url, Path(directory), count), *other_rows(url, count)]
     show(rows, writes_per_million(100_000 if quick else 1_000_000), import_ms())
 

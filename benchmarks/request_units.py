@@ -138,9 +138,9 @@ class RequestUnits:
         if name != "DynamoDB" or operation in DEFINING:
             return
         assert isinstance(request.body, bytes)
-        parameters = json.loads(request.body, object_hook=_with_bytes)
+        parameters = json.loads(request.body, object_hook=with_bytes)
         if operation in READING:
-            answer = json.loads(response.content, object_hook=_with_bytes)
+            answer = json.loads(response.content, object_hook=with_bytes)
             self.read_units += _read_units(operation, parameters, answer)
         else:
             self._repeat(operation, parameters, response.status_code == OK)
@@ -157,7 +157,7 @@ class RequestUnits:
         assert is_done and is_repeated, f"{operation}: {is_done} there, {is_repeated} in the copy"
 
 
-def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
+def with_bytes(value: dict[str, Any]) -> dict[str, Any]:
     """A binary attribute as boto3 has it."""
     content = value.get("B")
     return {"B": b64decode(content)} if len(value) == 1 and isinstance(content, str) else value

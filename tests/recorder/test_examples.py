@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -18,9 +17,11 @@ import pytest
 from marketplace_metering import UsageRecorder
 from marketplace_metering.recorder.batches import timestamp_text
 from marketplace_metering.recorder.places import next_place, place_of
+from tests.guide.node import BIN
 from tests.recorder.build import BUYER, OTHER, ListSink, an_hour_ago, kill, recorder
 
 ROOT = Path(__file__).parents[2]
+NODE = str(BIN / "node")  # of the locked environment: none has to be installed
 NODE_EXAMPLE = ROOT / "examples/record_usage.mjs"
 
 
@@ -43,7 +44,6 @@ def sums(sink: ListSink) -> Counter[tuple[str, str]]:
 
 
 def test_fastapi_counts_the_calls_of_each_tenant(sink: ListSink, usage: UsageRecorder) -> None:
-    pytest.importorskip("fastapi")
     from examples.fastapi_app import make_app
 
     app = make_app(usage)
@@ -123,16 +123,12 @@ def test_the_worker_puts_aside_what_can_never_be_metered(
     assert "account '12345' refused: must be exactly 12 digits" in capsys.readouterr().out
 
 
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
-
-
 def run_node(script: str) -> object:
     source = f"import * as example from {json.dumps(NODE_EXAMPLE.as_uri())};\n{script}"
-    out = subprocess.check_output(["node", "--input-type=module", "-e", source], text=True)
+    out = subprocess.check_output([NODE, "--input-type=module", "-e", source], text=True)
     return json.loads(out)
 
 
-@needs_node
 def test_node_finds_the_same_places() -> None:
     at_ms = 1_708_012_345_678
     ids = ["order-4711", "größe ✓", "x" * 256]
@@ -148,7 +144,6 @@ def test_node_finds_the_same_places() -> None:
     assert [[Decimal(each) for each in pair] for pair in found] == expected  # type: ignore[attr-defined]
 
 
-@needs_node
 def test_node_counts_an_event_once_and_records_as_the_guide_does() -> None:
     """Against a table in JavaScript that answers as DynamoDB does."""
     script = """

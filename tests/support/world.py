@@ -146,7 +146,6 @@ class World:
             changed = self.simulator.audit.windows_with_two_contents()
             assert not [each for each in changed if each.unsafe]
             assert_agreed(self.entries(), self.simulator.accepted)
-            assert_agreed(self.entries(), self.simulator.accepted)
 
 
 def assert_agreed(entries: Sequence[Entry], accepted: Sequence[Accepted]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 RUNS_DEFAULT = 100
 LINES_SHOWN = 60
+WORLDS_PER_SIGN_OF_LIFE = 1_000  # in a log; a terminal sees the number rise
 
 
 @click.command()
@@ -59,12 +61,21 @@ def simulate(
     sys.exit(FAILED if total.violations else OK)
 
 
-def _progress(count: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _progress(count: int) -> Callable[[Total], None]:
+    """Say on stderr how far it is, and what was found as soon as it is: a long run takes hours."""
     from marketplace_metering.cli.render import errors
 
+    told = 0
+
     def show(total: Total) -> None:
+        nonlocal told
+        for seed, what in total.violations[told:]:
+            errors.print(f"VIOLATION in world {seed}: {what}", soft_wrap=True, markup=False)
+        told = len(total.violations)
         if errors.is_terminal and total.seeds % 20 == 0:
             errors.print(f"\r{total.seeds} of {count} worlds", end="")
+        elif not errors.is_terminal and total.seeds % WORLDS_PER_SIGN_OF_LIFE == 0:
+            errors.print(f"{total.seeds} of {count} worlds, violations: {told}")
 
     return show
 

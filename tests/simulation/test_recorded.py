@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from marketplace_metering.simulation.recorded import _is_explained
+from marketplace_metering.simulation.books import MeterName, UsageRow
+from marketplace_metering.simulation.recorded import Recorded, _is_explained
+from marketplace_metering.simulation.slots import Written
 
 # Two inputs whose processes died; both hold a use of 689 in the same hour (world 43312).
 DIED: Counter[Any] = Counter({"689": 1})
@@ -34,3 +36,44 @@ def test_a_store_that_keeps_parts_explains_parts() -> None:
     part: Counter[Any] = Counter({"791": 1})
     assert _is_explained(part, [ADDED], True)
     assert not _is_explained(part + part, [ADDED], True)
+
+
+def row(written: Written) -> UsageRow:
+    at_ns = written.hour * 3_600_000_000_000
+    return UsageRow(written.meter, written.hour, written.tags, written.micros, at_ns, None, None)
+
+
+def repair_and_die(recorded: Recorded) -> None:
+    with pytest.raises(SystemExit), recorded.repairing(PLACE, WRONG, RIGHT):
+        raise SystemExit
+
+
+METER = MeterName("prod-a", "000222223333", "requests", None)
+RIGHT = Written(METER, 500_000, (), 5_965_207)
+WRONG = RIGHT._replace(meter=METER._replace(dimension="reqeusts"))
+PLACE = (METER.account, 1)
+
+
+def test_a_repair_that_is_seen_before_its_process_says_so_counts_once() -> None:
+    """Another process had died at the same repair before it did anything (world 33506)."""
+    recorded = Recorded(Counter())
+    recorded.corrections[WRONG] = 1
+    repair_and_die(recorded)
+    with recorded.repairing(PLACE, WRONG, RIGHT) as done:
+        assert recorded.fault_in([row(RIGHT)]) is None
+        done()
+    assert recorded.fault_in([row(RIGHT)]) is None
+    assert recorded.fault_in([]) is not None
+    assert recorded.fault_in([row(WRONG)]) is not None
+
+
+def test_two_equal_repairs_count_twice() -> None:
+    """The one whose process died was done as well, to an equal usage record."""
+    recorded = Recorded(Counter())
+    recorded.corrections[WRONG] = 2
+    repair_and_die(recorded)
+    with recorded.repairing(PLACE, WRONG, RIGHT) as done:
+        assert recorded.fault_in([row(RIGHT), row(WRONG)]) is None
+        done()
+    assert recorded.fault_in([row(RIGHT), row(RIGHT)]) is None
+    assert recorded.fault_in([row(RIGHT), row(WRONG)]) is not None

@@ -54,6 +54,7 @@ class Recorded:
         self.parts_are_kept = False  # of inputs that broke off
         self.corrections: Counter[Written] = Counter()  # what repairs took away and put there
         self.doubts: list[Doubt] = []
+        self._taken_as_done: list[Doubt] = []  # by what was seen: an equal one may have done it
         self.freed_by_person: set[Window] = set()
         self.slots = Slots(marks)
 
@@ -92,18 +93,30 @@ class Recorded:
     def _settle_doubts(self, recorded: Counter[Written], expected: Counter[Written]) -> None:
         for doubt in list(self.doubts):
             if recorded[doubt.new] > expected[doubt.new]:
-                self.correct(doubt)
+                self._correct(doubt)
+                self._taken_as_done.append(doubt)
                 expected.subtract({doubt.old: 1})
                 expected.update({doubt.new: 1})
             elif doubt.is_over:
                 self.doubts.remove(doubt)
 
-    def correct(self, doubt: Doubt) -> None:
+    def _correct(self, doubt: Doubt) -> None:
         """A person put one usage record in the place of another, as the auditor knows by now."""
-        if doubt in self.doubts:
-            self.doubts.remove(doubt)
-            self.corrections.subtract({doubt.old: 1})
-            self.corrections.update({doubt.new: 1})
+        self.doubts.remove(doubt)
+        self.corrections.subtract({doubt.old: 1})
+        self.corrections.update({doubt.new: 1})
+
+    def _is_done(self, doubt: Doubt) -> None:
+        """Its process says so. What was seen may have been taken for an equal one's work."""
+        if doubt not in self.doubts:
+            return
+        for other in self._taken_as_done:
+            if (other.old, other.new) == (doubt.old, doubt.new):
+                self.doubts.remove(doubt)
+                self._taken_as_done.remove(other)
+                self.doubts.append(other)
+                return
+        self._correct(doubt)
 
     @contextmanager
     def putting(self, item: Mapping[str, object], written: Written | None) -> Iterator[None]:
@@ -155,7 +168,7 @@ class Recorded:
         finally:
             doubt.is_over = True
             if is_done:
-                self.correct(doubt)
+                self._is_done(doubt)
 
     def may_be_given_back(self, meter: MeterName, hour: int) -> None:
         """Somebody changes usage of it: its window may be released, and nobody need be told."""

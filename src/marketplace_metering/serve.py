@@ -42,7 +42,8 @@ def serve(
             on_tick(run_once(ports, policy, stop))
         except Exception:
             logger.exception("this round failed; the next one takes up what it left")
-        stop.wait((next_tick(started_at, policy) - ports.clock.now()).total_seconds())
+        pause = next_tick(started_at, policy) - ports.clock.now()
+        stop.wait(min(pause, TICK).total_seconds())  # whatever became of the clock meanwhile
 
 
 def run_once(ports: Ports, policy: Policy, stop: threading.Event) -> Tick:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,3 +89,37 @@ def test_the_words_of_aws_are_never_read(words: str, code: str) -> None:
     silent, answer = read_error(code, 400, ""), read_error(code, 400, words)
     assert isinstance(silent, RequestRefused) and isinstance(answer, RequestRefused)
     assert answer == RequestRefused(silent.fault, code, words)
+
+
+@pytest.mark.parametrize("code", ["TimestampOutOfBoundsException", "InvalidSignatureException"])
+@pytest.mark.parametrize(
+    ("ahead", "how"),
+    [
+        (timedelta(hours=2, seconds=0.4), "2:00:00 ahead of"),
+        (timedelta(days=-3), "3 days, 0:00:00 behind"),
+    ],
+)
+def test_a_clock_that_is_wrong_never_blames_the_usage(
+    code: str, ahead: timedelta, how: str
+) -> None:
+    said = f"this machine's clock is {how} AWS's: set it. AWS said: words"
+    assert read_error(code, 400, "words", ahead) == RequestRefused(ACCOUNT, code, said)
+
+
+@pytest.mark.parametrize(
+    "code", ["InvalidUsageDimensionException", "ThrottlingException", "InvalidProductCodeException"]
+)
+def test_what_no_clock_explains_stays_what_it_is(code: str) -> None:
+    wrong = read_error(code, 400, "words", timedelta(days=2))
+    assert wrong == read_error(code, 400, "words")
+
+
+@given(st.integers(-900, 900))
+def test_a_clock_that_is_a_little_off_is_no_excuse(seconds: int) -> None:
+    answer = read_error("TimestampOutOfBoundsException", 400, "words", timedelta(seconds=seconds))
+    assert answer == RequestRefused(USAGE, "TimestampOutOfBoundsException", "words")
+
+
+@given(st.sampled_from([500, 503, 408]), st.timedeltas())
+def test_a_wrong_clock_never_makes_a_lost_answer_a_refusal(status: int, ahead: timedelta) -> None:
+    assert isinstance(read_error("", status, "words", ahead), Lost)

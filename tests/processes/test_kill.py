@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -35,9 +35,12 @@ MICROS = 1_000_000
 class Forker:
     """Starts processes of `metering` and learns how they end."""
 
-    def __init__(self, process: subprocess.Popen[str], answers: IO[str]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], answers: IO[str], environment: Mapping[str, str]
+    ) -> None:
         self.process = process
         self.answers = answers
+        self.environment = environment
 
     def start(self, *arguments: str) -> int:
         assert self.process.stdin is not None
@@ -61,9 +64,10 @@ class Forker:
 
 
 @contextmanager
-def forking(url: str) -> Iterator[Forker]:
+def forking(url: str, also: Mapping[str, str] | None = None) -> Iterator[Forker]:
     environment = {
         **os.environ,
+        **(also or {}),
         "AWS_ENDPOINT_URL_MARKETPLACE_METERING": url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -81,18 +85,24 @@ def forking(url: str) -> Iterator[Forker]:
     )
     os.close(write_end)
     with os.fdopen(read_end) as answers:
-        yield Forker(process, answers)
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait()
+        try:
+            yield Forker(process, answers, environment)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait()
 
 
 def write_usage(
-    path: Path, count: int, rng: random.Random, first_account: int = 0
+    path: Path,
+    count: int,
+    rng: random.Random,
+    first_account: int = 0,
+    now: datetime | None = None,
 ) -> Counter[tuple[str, str, str]]:
     """A file of usage of the last hours, and its sums by product, account and dimension."""
     sums: Counter[tuple[str, str, str]] = Counter()
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     newest = now.replace(minute=0, second=0, microsecond=0) - timedelta(seconds=1)
     with path.open("w") as file:
         for _ in range(count):

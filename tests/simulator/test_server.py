@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,6 +47,7 @@ def test_an_answer_is_aws_json_with_a_request_id(far: World, url: str) -> None:
     assert response.status == 200
     assert response.getheader("Content-Type") == "application/x-amz-json-1.1"
     assert response.getheader("x-amzn-RequestId")
+    assert response.getheader("Date") == format_datetime(far.clock.now(), usegmt=True)
     assert json.loads(response.read()) == {"Results": [], "UnprocessedRecords": []}
     connection.close()
 
@@ -116,7 +118,7 @@ def test_a_bug_of_the_simulator_is_told_apart_from_aws(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(far.clock, "now", broken)
+    monkeypatch.setattr(type(far.faults), "answer", broken)
     status, answer = post(url, "/", b"{}", TARGET)
     assert (status, answer["__type"]) == (500, "SimulatorBug")
     assert "ZeroDivisionError" in capsys.readouterr().err

@@ -22,6 +22,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from marketplace_metering.adapters.marketplace_api import (
     MarketplaceApi,
@@ -74,9 +76,11 @@ def api(respond: Respond, clock: Clock | None = None) -> MarketplaceApi:
     return MarketplaceApi(client, clock or Clock(utc("12:00")), 5)
 
 
-def answering(status: int, body: bytes) -> Respond:
+def answering(status: int, body: bytes, date: str | None = None) -> Respond:
     def respond(request: Any) -> AWSResponse:
         headers = HTTPHeaders()
+        if date is not None:
+            headers["Date"] = date
         headers["Content-Type"] = "application/x-amz-json-1.1"
         return AWSResponse(request.url, status, headers, Raw(body))
 
@@ -155,6 +159,35 @@ def test_an_error_of_aws_is_read_with_its_words() -> None:
     assert api(answering(400, body)).submit(BATCH) == RequestRefused(
         Fault.USAGE, "InvalidTagException", "bad"
     )
+
+
+OUT_OF_BOUNDS = b'{"__type": "TimestampOutOfBoundsException", "message": "bad"}'
+
+
+@pytest.mark.parametrize(
+    ("date", "how"),
+    [
+        ("Fri, 20 Nov 2026 10:00:00 GMT", "2:00:00 ahead of"),
+        ("Sat, 21 Nov 2026 12:00:00 GMT", "1 day, 0:00:00 behind"),
+    ],
+)
+def test_the_date_of_an_answer_shows_that_the_clock_is_wrong(date: str, how: str) -> None:
+    answer = api(answering(400, OUT_OF_BOUNDS, date)).submit(BATCH)
+    said = f"this machine's clock is {how} AWS's: set it. AWS said: bad"
+    assert answer == RequestRefused(Fault.ACCOUNT, "TimestampOutOfBoundsException", said)
+
+
+@pytest.mark.parametrize("date", [None, "Fri, 20 Nov 2026 12:03:00 GMT"])
+def test_a_time_stamp_is_to_blame_while_the_clock_is_right(date: str | None) -> None:
+    answer = api(answering(400, OUT_OF_BOUNDS, date)).submit(BATCH)
+    assert answer == RequestRefused(Fault.USAGE, "TimestampOutOfBoundsException", "bad")
+
+
+@given(st.text() | st.just("Fri, 20 Nov 2026 10:00:00 -0000"))
+@example("Fri, 99 Nov 99999 99:99:99 +9999")
+def test_a_date_that_is_none_shows_nothing(date: str) -> None:
+    answer = api(answering(400, OUT_OF_BOUNDS, date)).submit(BATCH)
+    assert answer == RequestRefused(Fault.USAGE, "TimestampOutOfBoundsException", "bad")
 
 
 @pytest.mark.parametrize(

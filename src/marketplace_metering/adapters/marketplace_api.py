@@ -8,6 +8,7 @@ after a first try that timed out would report "certainly not processed" of usage
 from __future__ import annotations
 
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import boto3
@@ -90,8 +91,10 @@ class MarketplaceApi:
             response = self._client.batch_meter_usage(**parameters)
         except ClientError as error:
             said = error.response.get("Error", {})
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            return read_error(said.get("Code", ""), status, said.get("Message", ""))
+            about = error.response.get("ResponseMetadata", {})
+            ahead = self._clock_ahead(about.get("HTTPHeaders", {}).get("date", ""))
+            status = about.get("HTTPStatusCode", 0)
+            return read_error(said.get("Code", ""), status, said.get("Message", ""), ahead)
         except (EndpointConnectionError, ConnectTimeoutError) as error:
             return RequestRefused(Fault.UNREACHABLE, type(error).__name__, str(error))
         except NEVER_SENT as error:
@@ -100,6 +103,16 @@ class MarketplaceApi:
             # A dead connection, a proxy's page, half an answer: it may have been processed.
             return Lost(f"{type(error).__name__}: {error}")
         return read_response(batch.entries, response)
+
+    def _clock_ahead(self, date: str) -> timedelta:
+        """By how much this machine's clock is ahead of an answer's `Date`; 0 if it has none."""
+        try:
+            answered_at = parsedate_to_datetime(date)
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return timedelta(0)
+        if answered_at.tzinfo is None:  # "-0000": not the time of any place
+            return timedelta(0)
+        return self._clock.now() - answered_at
 
 
 def connect(region: str | None = None) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time

@@ -23,6 +23,9 @@ MONTH_END_GRACE = timedelta(hours=6)  # [model 1.44.5] R2: 06:00 UTC on the 1st
 
 REQUESTS_PER_SECOND_QUOTA = 10  # AWS quota page: per account and region
 
+# Ours: AWS refuses what a clock that is off by more has signed (5 to 15 minutes, by service).
+CLOCK_ERROR_MAX = timedelta(minutes=15)
+
 assert BATCH_RECORDS_MAX == 25
 assert ENTRY_BYTES_MAX < BATCH_BYTES_MAX < REQUEST_BYTES_LIMIT
 assert QUANTITY_INTEGER_MAX * MICROS_PER_UNIT < QUANTITY_MICROS_MAX

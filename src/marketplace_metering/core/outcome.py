@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+from marketplace_metering.core.limits import CLOCK_ERROR_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +125,26 @@ FAULT_BY_CODE: Mapping[str, Fault] = {
 TIMED_OUT = frozenset({"RequestTimeout", "RequestTimeoutException"})
 
 
-def read_error(code: str, http_status: int, words: str) -> RequestRefused | Lost:
-    """What an error answer means for the request that it answers."""
+def read_error(
+    code: str, http_status: int, words: str, clock_ahead: timedelta = timedelta(0)
+) -> RequestRefused | Lost:
+    """What an error answer means for the request that it answers.
+
+    `clock_ahead` is by how much this machine's clock is ahead of AWS's. If that is far, a refused
+    time stamp or signature says nothing about the usage: nothing is sent until the clock is set.
+    """
+    answer = _read(code, http_status, words)
+    if abs(clock_ahead) <= CLOCK_ERROR_MAX or isinstance(answer, Lost):
+        return answer
+    if answer.fault is not Fault.ACCOUNT and code != "TimestampOutOfBoundsException":
+        return answer
+    side = "ahead of" if clock_ahead > timedelta(0) else "behind"
+    seconds = timedelta(seconds=round(abs(clock_ahead).total_seconds()))
+    said = f"this machine's clock is {seconds} {side} AWS's: set it. AWS said: {words}"
+    return RequestRefused(Fault.ACCOUNT, code, said)
+
+
+def _read(code: str, http_status: int, words: str) -> RequestRefused | Lost:
     fault = FAULT_BY_CODE.get(code)
     if fault is not None:
         return RequestRefused(fault, code, words)

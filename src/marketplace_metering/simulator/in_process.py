@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import cast
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -36,6 +37,7 @@ def attach(
         _wait_or_lose(answer, request, read_timeout, sleep)
         headers = HTTPHeaders()
         headers["Content-Type"] = CONTENT_TYPE
+        headers["Date"] = format_datetime(now().astimezone(UTC), usegmt=True)
         headers["x-amzn-RequestId"] = "in-process"
         raw = _Raw(json.dumps(answer.body).encode())
         return AWSResponse(request.url, answer.status, headers, raw)

@@ -149,6 +149,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_DELETE = do_PUT = do_PATCH = do_GET  # noqa: N815 - names http.server looks for
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The `Date` of an answer, by which a client learns that its clock is wrong."""
+        at = self.server.clock.now().timestamp() if timestamp is None else timestamp
+        return super().date_time_string(at)
+
     def log_message(self, format: str, *args: object) -> None:
         """Keep quiet: the admin API's `requests` is the log."""
 

@@ -203,6 +203,12 @@ MUTATIONS = (
         (answers.an_answer_that_is_lost,),
     ),
     Mutation(
+        "a refused time stamp blames no usage while the clock is wrong",
+        "usage that a clock days ahead planned into a window to come is listed, not billed",
+        reading.ignore_the_date_of_answers,
+        (sending.a_clock_that_is_days_ahead,),
+    ),
+    Mutation(
         "a duplicate is ours only after an own attempt",
         "another program's usage passes for ours, and nobody is told",
         entry.presume_every_duplicate,

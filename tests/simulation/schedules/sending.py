@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from marketplace_metering.simulator.faults import Lost, Throttle
+from marketplace_metering.simulator.faults import Lost, Shuffled, Throttle
 from tests.simulation.stage import LICENSED, STORAGE, WRONG, Stage, crash
+
+DAY_S = 24 * 3_600
 
 
 def _nine_is_sealed(stage: Stage, amount: int = 5) -> None:
@@ -104,6 +106,30 @@ def a_clock_that_is_slow(stage: Stage) -> None:
     stage.seal()
     stage.submit()
     assert list(stage.billed().values()) == ["5"]
+    stage.end()
+
+
+def a_clock_that_is_days_ahead(stage: Stage) -> None:
+    """
+    10:06  the clock of the machine says the 22nd: the 5 of 09:10 are late, and carried into a
+           window of that day. AWS refuses its time stamp; the date of its answer shows why
+           the clock says the 24th: the window's deadline has passed, its usage is pending again
+           the clock is set, and the usage is billed
+    """
+    stage.sends_through_boto3(Shuffled())
+    stage.now_is("09:10")
+    stage.use(5)
+    stage.now_is("10:06")
+    stage.clocks_are_off_by(2 * DAY_S)
+    stage.seal()
+    stage.submit()
+    stage.clocks_are_off_by(4 * DAY_S)
+    stage.submit()
+    stage.clocks_are_off_by(0)
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "5"}
+    assert not stage.listed()
     stage.end()
 
 

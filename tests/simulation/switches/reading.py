@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from marketplace_metering.adapters.marketplace_api import MarketplaceApi
 from marketplace_metering.core import outcome, wire
 from marketplace_metering.core.outcome import Accepted, Deferred, Fault, Lost, RequestRefused
 from marketplace_metering.simulation import aws
@@ -59,3 +61,7 @@ def take_loss_for_refusal(patch: pytest.MonkeyPatch) -> None:
         return answer
 
     patch.setattr(aws.Line, "submit", submit)
+
+
+def ignore_the_date_of_answers(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MarketplaceApi, "_clock_ahead", lambda self, date: timedelta(0))

@@ -115,9 +115,9 @@ class MarketplaceApi:
         return self._clock.now() - answered_at
 
 
-def connect(region: str | None = None) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-    """A boto3 client with the usual AWS settings and explicit timeouts."""
-    session = boto3.session.Session()
+def connect(region: str | None = None, session: boto3.session.Session | None = None) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    """A boto3 client with the usual AWS settings, or a session's own, and explicit timeouts."""
+    session = session or boto3.session.Session()
     return session.client(
         "meteringmarketplace",
         region_name=region or session.region_name or REGION_DEFAULT,

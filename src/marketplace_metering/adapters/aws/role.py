@@ -5,7 +5,7 @@ AWS accepts usage only from the account that published the product (BatchMeterUs
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import botocore.session
@@ -18,11 +18,7 @@ from botocore.credentials import (
 )
 
 from marketplace_metering.adapters.aws.clients import AwsClient
-from marketplace_metering.adapters.marketplace_api import (
-    CONNECT_TIMEOUT_S,
-    READ_TIMEOUT_S,
-    REGION_DEFAULT,
-)
+from marketplace_metering.adapters.marketplace_api import REGION_DEFAULT, connect
 
 SESSION_NAME = "marketplace-metering"
 TIMEOUT_S = 5
@@ -61,12 +57,5 @@ def connect_as(role_arn: str, external_id: str, region: str | None) -> AwsClient
     assumed = botocore.session.get_session()
     provider = AssumedRole(role_arn, external_id)
     assumed.register_component("credential_provider", CredentialResolver([provider]))
-    return boto3.session.Session(botocore_session=assumed).client(
-        "meteringmarketplace",
-        region_name=region or REGION_DEFAULT,
-        config=Config(
-            connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
-            retries={"mode": "standard", "total_max_attempts": 1},
-        ),
-    )
+    session = boto3.session.Session(botocore_session=assumed)
+    return cast("AwsClient", connect(region or REGION_DEFAULT, session))

@@ -112,6 +112,10 @@ class Changes:
             if not again:
                 return
             seen, current = {}, self._read_all(again)
+            for step in steps:
+                there = current.get(step.after.place)
+                if there is not None and _is_counted(step, there):
+                    changed[step.after.place] = current.pop(step.after.place).entry
         raise StoreBusyError("others keep changing the same entries; the next run goes on")
 
     def _read_all(self, places: Sequence[Place]) -> dict[Place, Stored]:
@@ -209,6 +213,18 @@ def _freed(head: Head, steps: list[_Step], now: datetime) -> Head:
         for step in steps
     }
     return head.freed(holdings, now)
+
+
+def _is_counted(step: _Step, there: Stored) -> bool:
+    """Whether the refusal that a step counts is counted already, or may be, in what is there now.
+
+    A write whose answer was lost may have been done, and others have gone on with the entry since.
+    Counted twice, it would pass for the answer to an attempt that has none.
+    """
+    attempt = step.change.attempt
+    if attempt is None or step.change.entry.refused == step.before.entry.refused:
+        return False
+    return not any(each.number == attempt.number and each.answer is None for each in there.attempts)
 
 
 def _is_own(refusal: Refusal, step: _Step) -> bool:

@@ -127,8 +127,8 @@ class FaultyClient:
         self._next("batch_write_item", times, put)
         self._next("batch_execute_statement", times, execute)
 
-    def repeat(self, operation: str, times: int = 1) -> None:
-        """The answer is lost, and botocore sends the request once more.
+    def repeat(self, operation: str, times: int = 1, between: Act = lambda: None) -> None:
+        """The answer is lost, and botocore sends the request once more, after others went on.
 
         It would send a transaction with the same token, which DynamoDB knows for ten minutes; here
         it comes as a new one.
@@ -136,6 +136,7 @@ class FaultyClient:
 
         def act(call: Callable[..., Any], parameters: dict[str, Any]) -> Any:
             call(**parameters)
+            between()
             return call(**parameters)
 
         self._next(operation, times, act)

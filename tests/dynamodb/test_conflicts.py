@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,13 +11,14 @@ from marketplace_metering.adapters.dynamodb import StoreBusyError, StoreError
 from marketplace_metering.core import ledger
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Entry, State
-from marketplace_metering.core.outcome import NotSubscribed, Outcome
+from marketplace_metering.core.outcome import Deferred, NotSubscribed, Outcome
 from marketplace_metering.core.policy import LateUsage, Policy
 from tests.dynamodb.faults import PowerCutError
 from tests.dynamodb.world import World, accept
 from tests.support import steps
 from tests.support.build import DIMENSION, PRODUCT, quantity, usage
 
+HOUR = timedelta(hours=1)
 CONFLICT = "TransactionConflict"
 THROTTLED = "ThrottlingException"
 
@@ -76,6 +78,32 @@ def test_a_repeated_request_is_known_as_ones_own(world: World, operation: str) -
     entry = world.entry()
     assert (entry.begun, entry.refused, entry.state) == (1, 1, State.PARKED)
     assert len(world.alarms()) == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "operation"),
+    [
+        (Deferred("throttled"), "batch_execute_statement"),
+        (NotSubscribed(), "transact_write_items"),  # with its alarm
+    ],
+)
+def test_a_refusal_counts_once_although_others_went_on_before_its_write_was_repeated(
+    world: World, refusal: Outcome, operation: str
+) -> None:
+    """Else it passes for the answer to their attempt, which has none: it may be billed."""
+    world.put("09:10", 5)
+    world.seal()
+    now, policy = world.clock.now(), world.policy
+    key, other = world.entry().key, world.new_store(world.raw)
+
+    def another_attempt() -> None:
+        assert other.change([key], lambda e: ledger.begin(e, now + HOUR, policy), now)
+
+    assert world.store.change([key], lambda e: ledger.begin(e, now, policy), now)
+    world.client.repeat(operation, between=another_attempt)
+    changed = world.store.change([key], lambda e: ledger.answer(e, 1, refusal, now, policy), now)
+    assert [(each.begun, each.refused) for each in changed] == [(2, 1)]
+    assert (world.entry().begun, world.entry().refused) == (2, 1)
 
 
 def test_throttled_requests_are_repeated(world: World) -> None:

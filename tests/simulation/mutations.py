@@ -326,6 +326,13 @@ MUTATIONS = (
         "dynamodb",
     ),
     Mutation(
+        "DynamoDB: a refusal counts once, although its write is repeated after others went on",
+        "it passes for the answer to an attempt that has none: given back and billed twice",
+        dynamodb.count_a_refusal_again,
+        (table.a_refusal_whose_write_is_repeated,),
+        "dynamodb",
+    ),
+    Mutation(
         "DynamoDB: usage is put where nothing stands",
         "usage of one buyer in the same millisecond is overwritten",
         dynamodb.overwrite_usage,

@@ -200,6 +200,24 @@ class Stage(World):
             self.before(call, lambda: None)
         self.before(call, lambda: self.when_at("the store, after a commit", what))
 
+    def when_written_twice(self, number: int, between: Hook) -> None:
+        """DynamoDB does that batch of statements from now on, and its answer is lost. This happens
+        before the SDK sends the batch again."""
+        client = cast("Any", self.shop).client
+        execute = client.batch_execute_statement
+        left = number
+
+        def once(**wanted: object) -> object:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                del client.batch_execute_statement
+                execute(**wanted)
+                between()
+            return execute(**wanted)
+
+        client.batch_execute_statement = once
+
     def _next_fault(self, windows: object) -> list[str]:
         kinds = self.scripted.popleft() if self.scripted else self.always
         self._is_suspended = "suspended" in kinds

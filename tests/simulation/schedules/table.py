@@ -244,3 +244,31 @@ def a_record_that_is_repaired_while_its_answer_is_lost(stage: Stage) -> None:
     assert stage.billed() == {"20 09:00": "5"}
     assert [row.micros for row in stage.listed()] == [7_000_000]
     stage.end()
+
+
+def a_refusal_whose_write_is_repeated(stage: Stage) -> None:
+    """
+    10:06  09:00 is sent, and AWS asks to slow down. That is stored, and DynamoDB's answer is lost
+           before the SDK repeats the write, another process sends 09:00: AWS accepts it, and the
+           answer is lost
+    next day  one of two attempts was refused, not both: the usage is not given back
+    """
+    stage.now_is("09:10")
+    stage.use(5)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.aws_will("throttled", "lost after")
+
+    def another_process_sends_it() -> None:
+        stage.pass_s(2)
+        stage.submit()
+
+    stage.when_written_twice(2, another_process_sends_it)  # the intent, then the answer
+    stage.submit()
+    stage.always = ["unreachable"]
+    stage.now_is("21 10:06")
+    stage.submit()
+    stage.seal()
+    assert (stage.entry("09:00").begun, stage.entry("09:00").refused) == (2, 1)
+    assert stage.billed() == {"20 09:00": "5"}
+    stage.end()

@@ -43,6 +43,10 @@ def believe_the_index(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(covered, "_compare_book", lambda *arguments: None)
 
 
+def count_a_refusal_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(changing, "_is_counted", lambda step, there: False)
+
+
 def ignore_the_revision(patch: pytest.MonkeyPatch) -> None:
     def update_statement(table: str, before: Any, after: Any) -> Any:
         made = entries.update_statement(table, before, after)

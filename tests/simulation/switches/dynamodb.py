@@ -44,7 +44,7 @@ def believe_the_index(patch: pytest.MonkeyPatch) -> None:
 
 
 def count_a_refusal_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(changing, "_is_counted", lambda step, there: False)
+    patch.setattr(changing, "_is_done", lambda step, there: False)
 
 
 def ignore_the_revision(patch: pytest.MonkeyPatch) -> None:

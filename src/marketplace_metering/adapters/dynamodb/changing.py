@@ -114,8 +114,9 @@ class Changes:
             seen, current = {}, self._read_all(again)
             for step in steps:
                 there = current.get(step.after.place)
-                if there is not None and _is_counted(step, there):
-                    changed[step.after.place] = current.pop(step.after.place).entry
+                if there is not None and _is_done(step, there):
+                    changed[step.after.place] = step.change.entry
+                    del current[step.after.place]
         raise StoreBusyError("others keep changing the same entries; the next run goes on")
 
     def _read_all(self, places: Sequence[Place]) -> dict[Place, Stored]:
@@ -215,16 +216,21 @@ def _freed(head: Head, steps: list[_Step], now: datetime) -> Head:
     return head.freed(holdings, now)
 
 
-def _is_counted(step: _Step, there: Stored) -> bool:
-    """Whether the refusal that a step counts is counted already, or may be, in what is there now.
+def _is_done(step: _Step, there: Stored) -> bool:
+    """Whether a step that counts something was done, or may have been, before what is there now.
 
     A write whose answer was lost may have been done, and others have gone on with the entry since.
-    Counted twice, it would pass for the answer to an attempt that has none.
+    A refusal that counts twice would pass for the answer to an attempt that has none; an attempt
+    that counts twice would never be answered.
     """
     attempt = step.change.attempt
-    if attempt is None or step.change.entry.refused == step.before.entry.refused:
+    if attempt is None:
         return False
-    return not any(each.number == attempt.number and each.answer is None for each in there.attempts)
+    if attempt.answer is None:
+        return any(each.begun_by == step.after.revision for each in there.attempts)
+    counts = step.change.entry.refused > step.before.entry.refused
+    is_open = any(each.number == attempt.number and not each.answer for each in there.attempts)
+    return counts and not is_open
 
 
 def _is_own(refusal: Refusal, step: _Step) -> bool:

@@ -52,6 +52,7 @@ class Logged(NamedTuple):
     answered_at_ms: int | None = None
     answer: str | None = None
     words: str | None = None
+    begun_by: str | None = None  # the revision that it was begun with: whose it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +91,19 @@ class Stored(Covering):
             self,
             entry=replace(change.entry, retry_at=kept_at),
             revision=revision,
-            attempts=_with_attempt(self.attempts, change.attempt),
+            attempts=_with_attempt(self.attempts, change.attempt, revision),
             frees=change.frees or self.frees,
         )
 
 
-def _with_attempt(logged: tuple[Logged, ...], attempt: Attempt | None) -> tuple[Logged, ...]:
+def _with_attempt(
+    logged: tuple[Logged, ...], attempt: Attempt | None, revision: str
+) -> tuple[Logged, ...]:
     if attempt is None:
         return logged
     at_ms = epoch_ms(attempt.at)
     if attempt.answer is None:
-        return (*logged, Logged(attempt.number, at_ms))[-ATTEMPTS_KEPT:]
+        return (*logged, Logged(attempt.number, at_ms, begun_by=revision))[-ATTEMPTS_KEPT:]
     words = attempt.words[:WORDS_KEPT] if attempt.words else attempt.words
     return tuple(
         each._replace(answered_at_ms=at_ms, answer=attempt.answer, words=words)

@@ -23,7 +23,8 @@ MONTH_END_GRACE = timedelta(hours=6)  # [model 1.44.5] R2: 06:00 UTC on the 1st
 
 REQUESTS_PER_SECOND_QUOTA = 10  # AWS quota page: per account and region
 
-# Ours: AWS refuses what a clock that is off by more has signed (5 to 15 minutes, by service).
+# Ours: AWS refuses what a clock that is off by more has signed. [IAM guide, signing requests] five
+# minutes in most cases, fifteen for some services
 CLOCK_ERROR_MAX = timedelta(minutes=15)
 
 assert BATCH_RECORDS_MAX == 25

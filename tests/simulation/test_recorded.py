@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from marketplace_metering.simulation.auditor import Auditor, Violation
 from marketplace_metering.simulation.books import MeterName, UsageRow
 from marketplace_metering.simulation.recorded import Recorded, _is_explained
 from marketplace_metering.simulation.slots import Written
@@ -77,3 +81,42 @@ def test_two_equal_repairs_count_twice() -> None:
         done()
     assert recorded.fault_in([row(RIGHT), row(RIGHT)]) is None
     assert recorded.fault_in([row(RIGHT), row(WRONG)]) is not None
+
+
+def test_a_put_may_go_over_what_came_while_it_was_under_way() -> None:
+    """Two applications put usage of one instant, the second one while the first waits: the
+    window of either may be given back (world 18135)."""
+    recorded = Recorded(Counter())
+    item = {"customerAWSAccountId": METER.account, "create_timestamp": 1_800_000_000_000}
+    other = RIGHT._replace(meter=METER._replace(license_arn="arn:1"))
+    with recorded.putting(item, RIGHT), recorded.putting(item, other):
+        pass
+    for each in (RIGHT, other):
+        assert (each.meter, each.hour) in recorded.freed_by_person
+
+
+NEW_YEAR_S = 1_798_761_600  # 2027-01-01 00:00 UTC
+
+
+@pytest.mark.parametrize(
+    ("grace", "after_s", "is_late"),
+    [
+        ("extends", -60, True),  # the old month is not in its grace yet
+        ("extends", 9_264, False),
+        ("extends", 6 * 3_600, True),
+        ("cuts", 9_264, True),
+    ],
+)
+def test_a_month_in_its_grace_takes_what_is_older_than_a_day(
+    grace: str, after_s: int, is_late: bool
+) -> None:
+    """If AWS reads it so, and the process stood still before it sent (world 24887)."""
+    stamp_s = NEW_YEAR_S - 86_400 - 43 * 60
+    readings = SimpleNamespace(month_end_grace=grace)
+    aws: Any = SimpleNamespace(simulator=SimpleNamespace(readings=readings))
+    accepted: Any = SimpleNamespace(
+        content=SimpleNamespace(stamp=stamp_s * 1_000_000), at=(NEW_YEAR_S + after_s) * 1_000_000
+    )
+    auditor = Auditor(aws, timedelta(hours=24), 0)
+    with pytest.raises(Violation) if is_late else nullcontext():
+        auditor._check_in_time((METER, stamp_s // 3_600), accepted)

@@ -82,9 +82,11 @@ class Auditor:
         deadline = min(stamp + self._window_length, first + MONTH_CLOSES)
         at = EPOCH + timedelta(microseconds=each.at)
         if at >= deadline:
-            # Another reading of AWS took it; ours never risks that.
+            # Another reading of AWS took it; ours never risks that, but a process may stand still.
             self.marks["accepted after our deadline"] += 1
-            if at >= min(stamp + timedelta(hours=24), first + MONTH_CLOSES):
+            is_extended = self._aws.simulator.readings.month_end_grace == "extends" and at >= first
+            latest = first + MONTH_CLOSES if is_extended else stamp + timedelta(hours=24)
+            if at >= min(latest, first + MONTH_CLOSES):
                 raise Violation(f"{shown(window)} was billed at {at}, after {deadline}")
 
     def look(self, books: Books, now_s: int) -> None:

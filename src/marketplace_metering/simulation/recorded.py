@@ -126,9 +126,7 @@ class Recorded:
             yield
             return
         place = (str(account), created_ms * NS_PER_MS)
-        for earlier in self.slots.may_stand_there(place) if place in self.slots else ():
-            if earlier != written:
-                self.may_be_given_back(earlier.meter, earlier.hour)
+        self._may_go_over_others(place, written)
         version = self.slots.begin(place, written)
         is_done = False
         try:
@@ -136,6 +134,12 @@ class Recorded:
             is_done = True
         finally:
             self.slots.end(version, is_certain=is_done)
+            self._may_go_over_others(place, written)  # what came meanwhile
+
+    def _may_go_over_others(self, place: tuple[str, int], written: Written) -> None:
+        for other in self.slots.may_stand_there(place) if place in self.slots else ():
+            if other != written:
+                self.may_be_given_back(other.meter, other.hour)
 
     @contextmanager
     def repairing(

@@ -64,7 +64,10 @@ class World:
         self.aws = SimulatedAws(mix, cast, _random("aws", mix), lambda: self.now_us, self.tell)
         self.auditor = Auditor(self.aws, mix.policy.window_length, mix.skew_s)
         self.endings = Endings(mix, cast, self.aws, self.auditor)
-        self.person = Person(self.random, self.auditor, self.endings, self.aws)
+        self._under_way: list[int] = []  # when each of the runs began, one inside the other
+        self.person = Person(
+            self.random, self.auditor, self.endings, self.aws, lambda: self._under_way[0]
+        )
         self.writers = Writers(mix, cast, _random("writers", mix))
         self.auditor.recorded.inputs = self.writers.inputs
         self.shop = open_shop(self.perils, mix.seed)
@@ -173,6 +176,7 @@ class World:
         self.tell(f"{process.name}: {kind}{what}")
         is_done = False
         self.depth += 1
+        self._under_way.append(self.now_us)
         process.is_busy = True
         try:
             if process.opened is None:
@@ -193,6 +197,7 @@ class World:
         finally:
             process.is_busy = False
             process.marketplace.told.clear()
+            self._under_way.pop()
             self.depth -= 1
         self.look()
         return is_done

@@ -19,8 +19,8 @@ test: $(READY)  ## Lint, type-check and run every test
 	@$(BIN)/pytest -n auto
 
 prove: $(READY)  ## Meter in 50,000 simulated worlds for each store and audit every unit of usage
-	@$(BIN)/metering simulate --seed 1 --runs 50000 --store sqlite; failed=$$?; \
-	$(BIN)/metering simulate --seed 1 --runs 50000 --store dynamodb && exit $$failed
+	@$(BIN)/metering prove --seed 1 --runs 50000 --store sqlite; failed=$$?; \
+	$(BIN)/metering prove --seed 1 --runs 50000 --store dynamodb && exit $$failed
 
 bench: $(READY)  ## Measure everything beside its floor (ten minutes)
 	@$(BIN)/python -m benchmarks

@@ -27,17 +27,17 @@ from benchmarks.canned import client, only_on, rate, served, split_cores
 from benchmarks.measuring import Figure, Result, repeated, save
 from benchmarks.plain import Plain
 from benchmarks.request_units import with_bytes
+from marketplace_metering.adapters.aws.metering_api import MarketplaceApi
 from marketplace_metering.adapters.dynamodb import DynamoStore, table_names
-from marketplace_metering.adapters.dynamodb.schema import definitions
-from marketplace_metering.adapters.log import LogNotifier
-from marketplace_metering.adapters.marketplace_api import MarketplaceApi
+from marketplace_metering.adapters.dynamodb.items.tables import definitions
+from marketplace_metering.adapters.machine import LogNotifier
 from marketplace_metering.core.policy import Policy
+from marketplace_metering.jobs.seal import seal
+from marketplace_metering.jobs.submit import submit
 from marketplace_metering.ports import Ports
-from marketplace_metering.seal import seal
-from marketplace_metering.simulation.fake_dynamodb import FakeDynamoDb, Faults
-from marketplace_metering.simulation.fake_dynamodb.client import Moods
-from marketplace_metering.simulation.fake_dynamodb.tables import Table
-from marketplace_metering.submit import submit
+from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
+from marketplace_metering.proof.fake_dynamodb.client import Moods
+from marketplace_metering.proof.fake_dynamodb.tables import Table
 
 STACK = "bench"
 NAMES = table_names(STACK)

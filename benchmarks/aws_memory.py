@@ -19,11 +19,11 @@ from benchmarks.aws_seal import NOW
 from benchmarks.canned import client, served
 from benchmarks.measuring import Figure, Result, peak_mb, save
 from marketplace_metering.adapters.dynamodb import DynamoStore, table_names
-from marketplace_metering.adapters.log import LogNotifier
+from marketplace_metering.adapters.machine import LogNotifier
 from marketplace_metering.aws_lambda.app import NoMarketplace
 from marketplace_metering.core.policy import Policy
+from marketplace_metering.jobs.seal import seal
 from marketplace_metering.ports import Ports
-from marketplace_metering.seal import seal
 
 SHAPES = {"10,000 windows": (10_000, aws_seal.HOURS), "1 window": (1, 1)}
 

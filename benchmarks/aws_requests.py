@@ -28,7 +28,7 @@ import boto3
 from benchmarks import plain
 from benchmarks.measuring import machine
 from benchmarks.request_units import RequestUnits
-from marketplace_metering.adapters.dynamodb import schema
+from marketplace_metering.adapters.dynamodb.items import tables
 from marketplace_metering.aws_lambda import app, telemetry
 from marketplace_metering.aws_lambda.events import JobRequest
 from marketplace_metering.aws_lambda.runs import run_job, run_processor
@@ -229,7 +229,7 @@ def measure(records: int) -> list[Cost]:
         os.environ.update(aws.environment)
         simulator = aws.simulator.simulator
         return [
-            meter(Cost("ours", records, "fifo"), simulator, schema.definitions(STACK), ours),
+            meter(Cost("ours", records, "fifo"), simulator, tables.definitions(STACK), ours),
             meter(
                 Cost("plain", records, "standard"),
                 simulator,

@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from benchmarks.canned import client, only_on, rate, served, split_cores
 from benchmarks.measuring import Figure, Result, repeated, save
 from marketplace_metering.adapters.dynamodb import DynamoStore, table_names
-from marketplace_metering.adapters.dynamodb.members import Columns
-from marketplace_metering.adapters.dynamodb.schema import definitions
+from marketplace_metering.adapters.dynamodb.items.member_list import Columns
+from marketplace_metering.adapters.dynamodb.items.tables import definitions
 from marketplace_metering.core import ledger
 from marketplace_metering.core.hours import NS_PER_MS, UsageHour
 from marketplace_metering.core.identity import Meter
@@ -30,9 +30,9 @@ from marketplace_metering.core.outcome import Accepted
 from marketplace_metering.core.plan import Book, Group, plan
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.quantity import Quantity
-from marketplace_metering.simulation.fake_dynamodb import FakeDynamoDb, Faults
-from marketplace_metering.simulation.fake_dynamodb.client import Moods
-from marketplace_metering.simulation.fake_dynamodb.tables import Table
+from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
+from marketplace_metering.proof.fake_dynamodb.client import Moods
+from marketplace_metering.proof.fake_dynamodb.tables import Table
 
 STACK = "bench"
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)

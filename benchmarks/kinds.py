@@ -19,8 +19,8 @@ from benchmarks import usage_file
 from benchmarks.embedded import StandingClock, lines_of
 from benchmarks.measuring import Figure, Result, Spent, repeated, save
 from marketplace_metering.adapters.sqlite import SqliteStore
-from marketplace_metering.formats import read_json
-from marketplace_metering.recording import record
+from marketplace_metering.files.json_lines import read_json
+from marketplace_metering.jobs.record import record
 
 WINDOWS = 1_000
 FIRST_MS = int(usage_file.FIRST_HOUR.timestamp()) * 1_000

@@ -20,14 +20,14 @@ from benchmarks import usage_file
 from benchmarks.direct import DirectMarketplace
 from benchmarks.embedded import StandingClock, lines_of
 from benchmarks.measuring import Figure, Result, peak_mb, save
-from marketplace_metering.adapters.log import LogNotifier
+from marketplace_metering.adapters.machine import LogNotifier
 from marketplace_metering.adapters.sqlite import SqliteStore
 from marketplace_metering.core.policy import Policy
-from marketplace_metering.formats import read_json
+from marketplace_metering.files.json_lines import read_json
+from marketplace_metering.jobs.record import record
+from marketplace_metering.jobs.seal import seal
+from marketplace_metering.jobs.submit import submit
 from marketplace_metering.ports import Ports
-from marketplace_metering.recording import record
-from marketplace_metering.seal import seal
-from marketplace_metering.submit import submit
 
 SHAPES = (10_000, 1)  # windows
 REPEATS = 3

@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 
-from marketplace_metering.adapters.dynamodb.schema import definitions as our_definitions
+from marketplace_metering.adapters.dynamodb.items.tables import definitions as our_definitions
 
 MS_PER_HOUR = 3_600_000
 MESSAGES_MAX = 10  # [model 1.44.5] ReceiveMessage

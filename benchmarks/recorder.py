@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from benchmarks.canned import client, only_on, served, split_cores
 from marketplace_metering import DynamoDBSink, UsageRecorder
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.recorder import filling
+from marketplace_metering.recorder import active_segment
 from marketplace_metering.recorder import recorder as recorder_module
 from marketplace_metering.recorder.sinks.port import Delivered
 
@@ -167,7 +167,7 @@ def writes_per_million(events: int, events_per_s: int = 1_000) -> float:
         time_ns=lambda: now.ns, monotonic=lambda: (now.ns - start_ns) / 10**9, sleep=time.sleep
     )
     sink = CountingSink()
-    modules = (vars(filling), vars(recorder_module))
+    modules = (vars(active_segment), vars(recorder_module))
     for names in modules:
         names["time"] = played
     try:

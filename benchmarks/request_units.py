@@ -27,11 +27,11 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 
-from marketplace_metering.adapters.dynamodb.values import size_of
-from marketplace_metering.simulation.fake_dynamodb import FakeDynamoDb, Faults
-from marketplace_metering.simulation.fake_dynamodb.client import READING, Moods
-from marketplace_metering.simulation.fake_dynamodb.expressions import Item
-from marketplace_metering.simulation.fake_dynamodb.tables import Table
+from marketplace_metering.adapters.dynamodb.api.attributes import size_of
+from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
+from marketplace_metering.proof.fake_dynamodb.client import READING, Moods
+from marketplace_metering.proof.fake_dynamodb.expressions import Item
+from marketplace_metering.proof.fake_dynamodb.tables import Table
 
 OK = 200
 SERVICES = {

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from marketplace_metering.core.balance import Balance
 from marketplace_metering.core.batch import Batch
-from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey
+from marketplace_metering.core.hours import UsageHour
+from marketplace_metering.core.identity import Meter
+from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey, State
 from marketplace_metering.core.outcome import Answered, Lost, RequestRefused
 from marketplace_metering.core.plan import Book, Group, Plan
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import ZERO, Quantity
-from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
 
 
 class Clock(Protocol):
@@ -28,17 +31,6 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Return that much later."""
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedInput:
-    """Input that is no usage record: kept with what is wrong with it, never metered (rule 11)."""
-
-    source: str  # where it came from, such as "usage.jsonl, line 17"
-    text: str  # exactly as it came
-    problems: tuple[Problem, ...]
-    product: str | None = None  # these two where they can be read at all
-    quantity: Quantity | None = None
 
 
 class Taken(NamedTuple):
@@ -137,6 +129,100 @@ class Ledger(Protocol):
 
 class Store(UsageRecords, Ledger, Protocol):
     """Usage records and ledger in one consistency boundary."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """Which entries to show; what is None does not matter."""
+
+    product: str | None = None
+    account: str | None = None
+    dimension: str | None = None
+    license_arn: str | None = None
+    hour: UsageHour | None = None
+    state: State | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLog:
+    """One logged try and AWS's answer, if it came."""
+
+    number: int
+    begun_at: datetime
+    answered_at: datetime | None
+    answer: str | None
+    words: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """An entry and when it was sealed."""
+
+    entry: Entry
+    sealed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordView:
+    """A usage record and where the ledger has it."""
+
+    record: UsageRecord
+    source: str
+    entry: EntryView | None  # the live entry that covers it
+    released_from: EntryView | None  # the latest entry that gave it back
+    failure: str | None  # why it is listed instead of pending
+
+    @property
+    def metering_pending(self) -> bool:
+        """Whether its outcome is still open."""
+        return self.failure is None and (self.entry is None or self.entry.entry.state == "sealed")
+
+    @property
+    def metering_failed(self) -> bool:
+        """Whether it is listed as not billed, for now or for good."""
+        failed = (State.PARKED, State.UNRESOLVED, State.WRITTEN_OFF)
+        return self.failure is not None or (
+            self.entry is not None and self.entry.entry.state in failed
+        )
+
+
+class Reports(Protocol):
+    """The reading side of a store."""
+
+    def balances(self) -> Sequence[Balance]:
+        """The books of each product, recounted from the usage records themselves."""
+
+    def entries(self, which: EntryFilter) -> Iterator[EntryView]:
+        """Entries by product, account, dimension and hour."""
+
+    def attempts(self, key: EntryKey) -> Sequence[AttemptLog]:
+        """The logged tries of an entry, oldest first."""
+
+    def records_at(self, account: str, from_ns: int, to_ns: int) -> Sequence[RecordView]:
+        """The usage records of a buyer from an instant up to, not including, another."""
+
+    def waiting(self, meter: Meter, hour: UsageHour) -> Sequence[RecordView]:
+        """The usage records of a meter and hour that no live entry covers."""
+
+    def refused_inputs(self, limit: int | None = None) -> Sequence[RefusedInput]:
+        """Input that is kept although it is no usage record, newest first."""
+
+    def oldest_pending_at(self) -> datetime | None:
+        """When the oldest usage happened that no entry covers and nobody refused."""
+
+
+class Corrections(Protocol):
+    """What a store can do for a person beyond the ledger's own steps."""
+
+    def retry_refused(self, which: EntryFilter) -> int:
+        """Make listed usage records pending again; answers how many."""
+
+    def replace(self, view: RecordView, corrected: UsageRecord, now: datetime) -> bool:
+        """Put a corrected usage record in the place of one that no live entry covers.
+
+        False, with nothing done, if an entry covers it by now.
+        """
 
 
 class Marketplace(Protocol):

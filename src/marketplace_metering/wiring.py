@@ -12,9 +12,7 @@ from marketplace_metering.core.policy import InvalidSettingError
 from marketplace_metering.settings import Settings
 
 if TYPE_CHECKING:
-    from marketplace_metering.corrections import Corrections
-    from marketplace_metering.ports import Ports, Store
-    from marketplace_metering.reports import Reports
+    from marketplace_metering.ports import Corrections, Ports, Reports, Store
 
 SQLITE = "sqlite:///"
 DYNAMODB = "dynamodb://"
@@ -67,9 +65,8 @@ def _open_dynamodb(stack: str, settings: Settings | None) -> OpenStore:
 
 def open_ports(settings: Settings, store: Store) -> Ports:
     """Everything that the use cases need, for one machine and AWS (or a simulator)."""
-    from marketplace_metering.adapters.log import LogNotifier
-    from marketplace_metering.adapters.marketplace_api import MarketplaceApi, connect
-    from marketplace_metering.adapters.system import SystemClock
+    from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
+    from marketplace_metering.adapters.machine import LogNotifier, SystemClock
     from marketplace_metering.ports import Ports
 
     clock = SystemClock()

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from marketplace_metering.adapters.aws.gauges import DynamoGauges
+from marketplace_metering.adapters.aws.backlog import DynamoGauges
+from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
 from marketplace_metering.adapters.dynamodb import DynamoReports, DynamoStore, table_names
-from marketplace_metering.adapters.marketplace_api import MarketplaceApi, connect
 from marketplace_metering.aws_lambda import app, job, processor
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.ports import Ports
-from marketplace_metering.simulation.fake_dynamodb import Faults
+from marketplace_metering.proof.fake_dynamodb import Faults
 from marketplace_metering.simulator import MarketplaceSimulator
 from marketplace_metering.simulator.faults import FaultySimulator
 from marketplace_metering.simulator.in_process import attach

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from marketplace_metering.adapters.aws.doorbell import SqsDoorbell
-from marketplace_metering.adapters.aws.notifier import (
+from marketplace_metering.adapters.aws.self_invocation import LambdaSuccessor
+from marketplace_metering.adapters.aws.topic import (
     MESSAGE_BYTES_MAX,
     SUBJECT_LENGTH_MAX,
     SnsNotifier,
 )
-from marketplace_metering.adapters.aws.successor import LambdaSuccessor
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Alarm, AlarmKind
 from tests.support.build import quantity, window

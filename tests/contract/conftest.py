@@ -25,7 +25,7 @@ from marketplace_metering.adapters.dynamodb import (
     table_names,
 )
 from marketplace_metering.ports import Store
-from marketplace_metering.simulation.fake_dynamodb import Faults
+from marketplace_metering.proof.fake_dynamodb import Faults
 from marketplace_metering.wiring import OpenStore, open_store
 from tests.deploy.emulator import REGION, emulator
 from tests.support.clock import utc

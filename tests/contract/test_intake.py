@@ -17,10 +17,10 @@ from marketplace_metering.core.ledger import AlarmKind
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.plan import Group
 from marketplace_metering.core.quantity import QUANTITY_MAX, total
-from marketplace_metering.core.record import Problem, UsageRecord
-from marketplace_metering.formats import read_json
-from marketplace_metering.ports import RefusedInput, Store
-from marketplace_metering.recording import record
+from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
+from marketplace_metering.files.json_lines import read_json
+from marketplace_metering.jobs.record import record
+from marketplace_metering.ports import Store
 from tests.contract.conftest import OpenAll
 from tests.support import steps
 from tests.support.build import (

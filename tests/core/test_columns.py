@@ -7,8 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace_metering.core.columns import Columns, group_name
 from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.core.record_columns import Columns, group_name
 from tests.support.build import licensed, tags, usage
 
 KINDS = [

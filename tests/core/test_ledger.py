@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace_metering.core import ledger
-from marketplace_metering.core.explain import explain
 from marketplace_metering.core.ledger import (
     TRANSITIONS,
     AlarmKind,
@@ -35,6 +34,7 @@ from marketplace_metering.core.outcome import (
 )
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import QUANTITY_MAX, Quantity
+from marketplace_metering.core.remedies import explain
 from tests.support.build import entry, hour, quantity, tags, window
 from tests.support.clock import utc
 

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketplace_metering.core import plain
 from marketplace_metering.core.hours import epoch_ns
-from marketplace_metering.core.plain import PlainLines
-from marketplace_metering.core.record import Problem, UsageRecord, read_record
-from marketplace_metering.formats import read_json
+from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.core.record_rules import read_record
+from marketplace_metering.files import json_shapes
+from marketplace_metering.files.json_lines import read_json
+from marketplace_metering.files.json_shapes import PlainLines
 from tests.support.build import BUYER, LICENSE, PRODUCT, hour, item
 from tests.support.clock import utc
 
@@ -139,8 +140,8 @@ def test_a_time_that_is_wrong_does_not_make_a_group() -> None:
 
 def test_a_reader_knows_only_so_many_shapes_and_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond that it is slower and not wrong."""
-    monkeypatch.setattr(plain, "SHAPES_MAX", 2)
-    monkeypatch.setattr(plain, "NAMES_MAX", 2)
+    monkeypatch.setattr(json_shapes, "SHAPES_MAX", 2)
+    monkeypatch.setattr(json_shapes, "NAMES_MAX", 2)
     spaced = [LINE.replace("{", "{" + " " * number) for number in range(4)]
     assert taken(*spaced, times=2).keys() == {0, 1}
     buyers = [json.dumps(item(customerAWSAccountId=f"{number:012d}")) for number in range(6)]
@@ -150,7 +151,7 @@ def test_a_reader_knows_only_so_many_shapes_and_names(monkeypatch: pytest.Monkey
 def test_more_lines_than_a_block_come_out_in_their_places(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(plain, "LINES_PER_BLOCK", 3)
+    monkeypatch.setattr(json_shapes, "LINES_PER_BLOCK", 3)
     lines = [json.dumps(item(quantity=number)) for number in range(1, 12)]
     lines[4] = "{"
     found = taken(*lines)

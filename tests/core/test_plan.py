@@ -13,16 +13,7 @@ from marketplace_metering.core.limits import ALLOCATIONS_MAX
 from marketplace_metering.core.plan import Book, Group, Plan, Waits, plan
 from marketplace_metering.core.policy import LateUsage, Policy, Scope
 from marketplace_metering.core.quantity import QUANTITY_MAX, Quantity
-from tests.support.build import (
-    METER,
-    book,
-    group,
-    hour,
-    licensed,
-    quantity,
-    tags,
-    window,
-)
+from tests.support.build import METER, book, group, hour, licensed, quantity, tags, window
 from tests.support.clock import utc
 
 POLICY = Policy()

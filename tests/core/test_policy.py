@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from marketplace_metering.core import limits
-from marketplace_metering.core.explain import REMEDIES, explain
 from marketplace_metering.core.outcome import FAULT_BY_CODE, Fault
 from marketplace_metering.core.policy import InvalidSettingError, LateUsage, Policy
+from marketplace_metering.core.remedies import REMEDIES, explain
 
 
 def test_the_defaults_are_legal_and_below_the_quota_of_aws() -> None:

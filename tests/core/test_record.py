@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace_metering.core.hours import EPOCH, epoch_ns
-from marketplace_metering.core.record import Problem, UsageRecord, read_record
+from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.core.record_rules import read_record
 from tests.support.build import (
     BUYER,
     DIMENSION,

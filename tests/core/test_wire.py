@@ -21,23 +21,8 @@ from marketplace_metering.core.outcome import (
     Outcome,
 )
 from marketplace_metering.core.quantity import QUANTITY_MAX
-from marketplace_metering.core.wire import (
-    body_bytes,
-    epoch_s,
-    read_response,
-    request,
-    usage_record,
-)
-from tests.support.build import (
-    BUYER,
-    DIMENSION,
-    LICENSE,
-    PRODUCT,
-    entry,
-    licensed,
-    quantity,
-    tags,
-)
+from marketplace_metering.core.wire import body_bytes, epoch_s, read_response, request, usage_record
+from tests.support.build import BUYER, DIMENSION, LICENSE, PRODUCT, entry, licensed, quantity, tags
 from tests.support.clock import utc
 
 STAMP = epoch_s(utc("09:10"))

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from marketplace_metering.demo import audit as auditor
-from marketplace_metering.demo.audit import (
+from marketplace_metering.proof.demo import audit as auditor
+from marketplace_metering.proof.demo.audit import (
     Billed,
     Evidence,
     MeterName,

@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import pytest
 
-from marketplace_metering.demo import crashes
-from marketplace_metering.demo.crashes import Crash, Peril, perilous
+from marketplace_metering.proof.demo import crashes
+from marketplace_metering.proof.demo.crashes import Crash, Peril, perilous
 
 
 class Port:

@@ -13,13 +13,13 @@ from rich.console import Console
 
 from marketplace_metering.adapters.sqlite import SqliteStore
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
-from marketplace_metering.demo import run_demo
-from marketplace_metering.demo.cast import DAY_BEGINS
-from marketplace_metering.demo.day import Progress
-from marketplace_metering.demo.usage import Arrivals, read_lines
-from marketplace_metering.demo.watch import watching
-from marketplace_metering.demo.weather import DECK, OUTAGE, SUSPENDED_BUYER
-from marketplace_metering.demo.world import World
+from marketplace_metering.proof.demo import run_demo
+from marketplace_metering.proof.demo.aws_faults import DECK, OUTAGE, SUSPENDED_BUYER
+from marketplace_metering.proof.demo.day import Progress
+from marketplace_metering.proof.demo.listings import DAY_BEGINS
+from marketplace_metering.proof.demo.usage_file import Arrivals, read_lines
+from marketplace_metering.proof.demo.watch import watching
+from marketplace_metering.proof.demo.world import World
 
 ESCAPE = "\x1b"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from marketplace_metering.demo.application import ORDERS
-from marketplace_metering.demo.restarts import KILLED_AT, Restarts, restarts
+from marketplace_metering.proof.demo.application import ORDERS
+from marketplace_metering.proof.demo.restarts import KILLED_AT, Restarts, restarts
 
 
 def test_every_order_is_billed_once_through_three_kills(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from collections import Counter
 from datetime import datetime
 
 from marketplace_metering.core.hours import instant
-from marketplace_metering.core.record import Problem, UsageRecord, read_record
-from marketplace_metering.demo import generate
-from marketplace_metering.demo.cast import MONTH_ENDS, PRODUCTS, USAGE_ENDS
-from marketplace_metering.demo.moments import ms
-from marketplace_metering.demo.usage import Arrivals, read_lines
-from marketplace_metering.formats import read_json
+from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.core.record_rules import read_record
+from marketplace_metering.files.json_lines import read_json
+from marketplace_metering.proof.demo import generate
+from marketplace_metering.proof.demo.listings import MONTH_ENDS, PRODUCTS, USAGE_ENDS
+from marketplace_metering.proof.demo.moments import ms
+from marketplace_metering.proof.demo.usage_file import Arrivals, read_lines
 
 
 def read_all() -> list[UsageRecord | tuple[Problem, ...]]:

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from marketplace_metering.adapters.aws.role import connect_as
+from marketplace_metering.adapters.aws.assumed_role import connect_as
 from tests.deploy.conftest import Deploy
 from tests.deploy.emulator import Emulator
 from tests.deploy.story import billed, into_the_hour, invoke, pending, record_usage, until

@@ -70,7 +70,7 @@ def test_a_handler_loads_from_the_package_alone_and_lightly(unpacked: Path, modu
 def test_its_clients_know_every_service_and_the_newest_members(unpacked: Path) -> None:
     services = sorted(packaging.SERVICES)
     program = (
-        "import boto3; from marketplace_metering.adapters.marketplace_api import connect; "
+        "import boto3; from marketplace_metering.adapters.aws.metering_api import connect; "
         "from marketplace_metering.adapters.aws import doorbell, gauges, notifier, role, successor;"
         f"[boto3.client(name, region_name='eu-west-1') for name in {services}]; "
         "members = connect('us-east-1').meta.service_model.shape_for('UsageRecord').members; "

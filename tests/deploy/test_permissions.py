@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from marketplace_metering.adapters.dynamodb import calls
+from marketplace_metering.adapters.dynamodb.api import requests
 from marketplace_metering.aws_lambda import app, job, processor
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.simulator import faults
@@ -88,7 +88,7 @@ def functions(
     deploy(STACK)
     _stop_the_stack(session)
     # The short cut asks for the same and tells nobody; tests/deploy/test_strictly.py goes that way.
-    monkeypatch.setattr(calls, "raw_requests", lambda client: None)
+    monkeypatch.setattr(requests, "raw_requests", lambda client: None)
     return Functions(session, clock, monkeypatch)
 
 

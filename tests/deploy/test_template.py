@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from marketplace_metering.adapters.dynamodb import schema
-from marketplace_metering.aws_lambda import budget
+from marketplace_metering.adapters.dynamodb.items import tables
+from marketplace_metering.aws_lambda import runs
 from marketplace_metering.core.limits import REQUESTS_PER_SECOND_QUOTA
 from marketplace_metering.deploy import template
 from marketplace_metering.settings import load
@@ -72,7 +72,7 @@ def test_a_saas_contract_creates_nothing() -> None:
 
 @pytest.mark.parametrize("logical_name", TABLES)
 def test_the_tables_are_those_of_the_store(logical_name: str) -> None:
-    definitions = {each["TableName"]: each for each in schema.definitions(STACK)}
+    definitions = {each["TableName"]: each for each in tables.definitions(STACK)}
     own = {name: properties(logical_name)[name] for name in SCHEMA_PROPERTIES}
     own["TableName"] = own["TableName"]["Fn::Sub"]
 
@@ -133,8 +133,8 @@ def test_a_killed_run_does_not_silence_the_doorbell_past_a_month_s_end() -> None
 
 def test_the_functions_have_time_for_more_than_their_reserve() -> None:
     job, processor = (properties(name)["Timeout"] for name in FUNCTIONS)
-    assert budget.JOB_RESERVE.total_seconds() < job / 4
-    assert budget.PROCESSOR_RESERVE.total_seconds() < processor / 2
+    assert runs.JOB_RESERVE.total_seconds() < job / 4
+    assert runs.PROCESSOR_RESERVE.total_seconds() < processor / 2
 
 
 def test_a_function_may_wake_itself_more_than_sixteen_times() -> None:

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace_metering.adapters.dynamodb import keys
-from marketplace_metering.adapters.dynamodb.members import Columns, Members, Said
-from marketplace_metering.adapters.dynamodb.values import (
+from marketplace_metering.adapters.dynamodb.api.attributes import (
     UnstorableError,
     attribute_of,
     python_value,
     timestamp_ns,
     timestamp_text,
 )
+from marketplace_metering.adapters.dynamodb.items import keys
+from marketplace_metering.adapters.dynamodb.items.member_list import Columns, Members, Said
 from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_MS, UsageHour
 from marketplace_metering.core.identity import BookKey, Meter, Window
 from marketplace_metering.core.ledger import EntryKey

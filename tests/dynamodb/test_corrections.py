@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from marketplace_metering import corrections
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.outcome import NotSubscribed, Outcome
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.reports import EntryFilter, RecordView
+from marketplace_metering.jobs import correct
+from marketplace_metering.ports import EntryFilter, RecordView
 from tests.dynamodb.world import World, accept
 from tests.support import steps
 from tests.support.build import BUYER, DIMENSION, METER, PRODUCT, licensed, quantity, usage
@@ -32,7 +32,7 @@ def view_of(world: World, record: UsageRecord) -> RecordView:
 def repair(world: World, old: UsageRecord, new: UsageRecord) -> str | None:
     view = view_of(world, old)
     now = world.clock.now()
-    return corrections.repair(world.store, world.store.corrections(), view, new, now)
+    return correct.repair(world.store, world.store.corrections(), view, new, now)
 
 
 def test_expired_usage_is_retried_from_the_command_line(world: World) -> None:
@@ -44,7 +44,7 @@ def test_expired_usage_is_retried_from_the_command_line(world: World) -> None:
         steps.expire(world.store, key, world.clock.now())  # and dies before it marks them
     now = world.clock.now()
     which = EntryFilter(product=PRODUCT)
-    retried = corrections.retry(world.store, world.store.corrections(), world.reports, which, now)
+    retried = correct.retry(world.store, world.store.corrections(), world.reports, which, now)
     assert (retried.usage_records, retried.entries) == (2, 0)
     world.aws.answer = accept
     world.run()

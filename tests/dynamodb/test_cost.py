@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 
 from marketplace_metering.adapters.dynamodb import TableNames
-from marketplace_metering.adapters.dynamodb.schema import PENDING_INDEX, PRODUCT_INDEX, definitions
-from marketplace_metering.core.pending import SHARDS_MAX
+from marketplace_metering.adapters.dynamodb.items.tables import (
+    PENDING_INDEX,
+    PRODUCT_INDEX,
+    definitions,
+)
+from marketplace_metering.core.record_rules import SHARDS_MAX
 from tests.dynamodb.units import UnitMeter
 from tests.dynamodb.world import World
 from tests.support.build import DIMENSION, PRODUCT

@@ -12,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace_metering.adapters.dynamodb import DynamoReports, DynamoStore, table_names
-from marketplace_metering.adapters.log import LogNotifier
+from marketplace_metering.adapters.machine import LogNotifier
 from marketplace_metering.aws_lambda.app import NoMarketplace
 from marketplace_metering.core.policy import Policy, Scope
-from marketplace_metering.ports import Ports
-from marketplace_metering.reports import EntryFilter
-from marketplace_metering.seal import seal
-from marketplace_metering.simulation.fake_dynamodb import Faults
+from marketplace_metering.jobs.seal import seal
+from marketplace_metering.ports import EntryFilter, Ports
+from marketplace_metering.proof.fake_dynamodb import Faults
 from tests.support.build import BUYER, DIMENSION, LICENSE, PRODUCT
 from tests.support.clock import Clock, utc
 from tests.support.stand_in import StandIn

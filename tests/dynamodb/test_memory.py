@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from marketplace_metering.adapters.dynamodb.memory import INDEX_LAG_MS
+from marketplace_metering.adapters.dynamodb.settling.recent_writes import INDEX_LAG_MS
 from marketplace_metering.core import ledger
 from marketplace_metering.core.ledger import Entry
 from marketplace_metering.core.outcome import NotSubscribed

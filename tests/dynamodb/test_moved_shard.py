@@ -6,7 +6,7 @@ from typing import Any
 
 from marketplace_metering.adapters.dynamodb import DynamoStore, table_names
 from marketplace_metering.core.policy import Policy
-from marketplace_metering.simulation.fake_dynamodb import Faults
+from marketplace_metering.proof.fake_dynamodb import Faults
 from tests.support.build import BUYER, DIMENSION, PRODUCT
 from tests.support.clock import Clock, utc
 from tests.support.stand_in import StandIn

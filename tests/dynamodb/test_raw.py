@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from marketplace_metering.adapters.dynamodb import TableNames
-from marketplace_metering.adapters.dynamodb.raw import RawRequests, raw_requests
+from marketplace_metering.adapters.dynamodb.api.fast_writes import RawRequests, raw_requests
 
 KEY = {"pk": {"S": "alarm"}, "sk": {"S": "1"}}
 

@@ -10,9 +10,9 @@ from unittest.mock import patch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from marketplace_metering.adapters.dynamodb.reading import Reader, groups_of
-from marketplace_metering.adapters.dynamodb.records import item_of, parse
-from marketplace_metering.adapters.dynamodb.values import attribute_of
+from marketplace_metering.adapters.dynamodb.api.attributes import attribute_of
+from marketplace_metering.adapters.dynamodb.items.usage_record import item_of, parse
+from marketplace_metering.adapters.dynamodb.sealing.pending_reader import Reader, groups_of
 from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_MS
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.quantity import QUANTITY_MAX, total
@@ -125,7 +125,10 @@ def test_what_a_recorder_writes_takes_the_short_path(ns: int, micros: int) -> No
     written = item_of(replace(usage("09:10"), created_ns=at, micros=micros), at)
     reader = Reader(NOW)
     reader.take([item()])
-    with patch("marketplace_metering.adapters.dynamodb.reading.parse", side_effect=AssertionError):
+    with patch(
+        "marketplace_metering.adapters.dynamodb.sealing.pending_reader.parse",
+        side_effect=AssertionError,
+    ):
         reader.take([written])
     assert (at, micros) in _pairs(reader)
 

@@ -10,9 +10,8 @@ from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.outcome import Accepted, Deferred, Duplicate, NotSubscribed, Outcome
 from marketplace_metering.core.policy import LateUsage, Policy
-from marketplace_metering.core.record import Problem
-from marketplace_metering.ports import RefusedInput
-from marketplace_metering.reports import EntryFilter
+from marketplace_metering.core.record import Problem, RefusedInput
+from marketplace_metering.ports import EntryFilter
 from tests.dynamodb.world import World
 from tests.support import steps
 from tests.support.build import BUYER, DIMENSION, METER, PRODUCT, hour, quantity, usage

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from marketplace_metering.adapters.dynamodb.members import Columns
+from marketplace_metering.adapters.dynamodb.items.member_list import Columns
 from marketplace_metering.core.hours import NS_PER_MS, UsageHour
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import State

@@ -14,9 +14,9 @@ from marketplace_metering.core.ledger import Entry
 from marketplace_metering.core.outcome import NotSubscribed, Outcome, Refused
 from marketplace_metering.core.policy import Scope
 from marketplace_metering.core.quantity import total
+from marketplace_metering.jobs.seal import seal
+from marketplace_metering.jobs.submit import submit
 from marketplace_metering.ports import Ports
-from marketplace_metering.seal import seal
-from marketplace_metering.submit import submit
 from tests.dynamodb.faults import PowerCutError
 from tests.dynamodb.world import Collector, World, accept
 

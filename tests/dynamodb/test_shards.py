@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from marketplace_metering import DynamoDBSink, UsageRecorder
-from marketplace_metering.core.pending import SHARDS, SHARDS_MAX
 from marketplace_metering.core.policy import Scope
+from marketplace_metering.core.record_rules import SHARDS, SHARDS_MAX
 from marketplace_metering.recorder.errors import RecorderSettingError
 from tests.dynamodb.world import World
 from tests.support.build import BUYER, DIMENSION, PRODUCT, quantity

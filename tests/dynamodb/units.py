@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from marketplace_metering.adapters.dynamodb.values import size_of
+from marketplace_metering.adapters.dynamodb.api.attributes import size_of
 
 Item = dict[str, Any]
 

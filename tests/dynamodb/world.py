@@ -7,16 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from marketplace_metering.adapters.dynamodb import DynamoReports, DynamoStore, TableNames
-from marketplace_metering.adapters.dynamodb.values import attribute_of, python_value
+from marketplace_metering.adapters.dynamodb.api.attributes import attribute_of, python_value
 from marketplace_metering.core.balance import Balance
 from marketplace_metering.core.batch import Batch
 from marketplace_metering.core.ledger import Alarm, Entry, EntryKey, State
 from marketplace_metering.core.outcome import Accepted, Answered, Lost, Outcome, RequestRefused
 from marketplace_metering.core.policy import Policy, Scope
-from marketplace_metering.ports import Ports
-from marketplace_metering.reports import EntryFilter
-from marketplace_metering.seal import SealReport, seal
-from marketplace_metering.submit import SubmitReport, submit
+from marketplace_metering.jobs.seal import SealReport, seal
+from marketplace_metering.jobs.submit import SubmitReport, submit
+from marketplace_metering.ports import EntryFilter, Ports
 from tests.dynamodb.faults import FaultyClient
 from tests.support.build import BUYER, DIMENSION, PRODUCT
 from tests.support.clock import Clock, utc

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from marketplace_metering.adapters.dynamodb.schema import definitions
+from marketplace_metering.adapters.dynamodb.items.tables import definitions
 from tests.deploy.story import HOUR_S, into_the_hour, until
 from tests.guide.blocks import ROOT, blocks
 from tests.guide.world import Up, World, metering

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from marketplace_metering import UsageRecorder
-from marketplace_metering.adapters.dynamodb.schema import create_tables
+from marketplace_metering.adapters.dynamodb.items.tables import create_tables
 from marketplace_metering.recorder.sinks.dynamodb import DynamoDBSink
 from tests.deploy.emulator import ACCOUNT, REGION, Emulator, emulator
 from tests.guide.blocks import block

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from marketplace_metering.adapters.dynamodb.schema import create_tables
+from marketplace_metering.adapters.dynamodb.items.tables import create_tables
 from tests.guide.blocks import block
 from tests.guide.world import World
 

@@ -6,9 +6,9 @@ import pytest
 
 from marketplace_metering.core.batch import Batch
 from marketplace_metering.core.ledger import AlarmKind, State
+from marketplace_metering.jobs.submit import submit
 from marketplace_metering.ports import Ports
 from marketplace_metering.simulator.faults import Lost, Scheduled, ServerError, Throttle
-from marketplace_metering.submit import submit
 from tests.support import steps
 from tests.support.build import usage
 from tests.support.world import World

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from marketplace_metering.core.ledger import AlarmKind, State
+from marketplace_metering.jobs.submit import Stop
 from marketplace_metering.simulator.faults import Scheduled, Throttle
-from marketplace_metering.submit import Stop
 from tests.support.build import BUYER, DIMENSION, METER, PRODUCT, usage
 from tests.support.world import LONG_AGO, World
 

@@ -6,7 +6,7 @@ import pytest
 
 from marketplace_metering.core import ledger
 from marketplace_metering.core.ledger import AlarmKind, State
-from marketplace_metering.notify import deliver_alarms
+from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.ports import Ports
 from tests.support import steps
 from tests.support.build import usage

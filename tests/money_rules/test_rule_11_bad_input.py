@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from marketplace_metering.core.ledger import AlarmKind
-from marketplace_metering.formats import read_json
-from marketplace_metering.recording import record
+from marketplace_metering.files.json_lines import read_json
+from marketplace_metering.jobs.record import record
 from tests.support.build import item
 from tests.support.world import World
 

@@ -24,8 +24,9 @@ from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.notify import deliver_alarms
-from marketplace_metering.seal import seal
+from marketplace_metering.jobs.deliver_alarms import deliver_alarms
+from marketplace_metering.jobs.seal import seal
+from marketplace_metering.jobs.submit import submit
 from marketplace_metering.simulator import Readings
 from marketplace_metering.simulator.faults import (
     Chance,
@@ -36,7 +37,6 @@ from marketplace_metering.simulator.faults import (
     Throttle,
     Unprocessed,
 )
-from marketplace_metering.submit import submit
 from tests.support.build import DIMENSION, PRODUCT, licensed, tags, usage
 from tests.support.direct import DirectMarketplace
 from tests.support.world import LONG_AGO, World, new_world

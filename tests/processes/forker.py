@@ -10,10 +10,10 @@ import os
 import sys
 import threading
 
-from marketplace_metering.adapters import marketplace_api
+from marketplace_metering.adapters.aws import metering_api
 from marketplace_metering.cli import main, meter, record, session
 
-PRELOADED = (marketplace_api, meter, record, session)
+PRELOADED = (metering_api, meter, record, session)
 ANSWERS = int(sys.argv[1])
 
 

@@ -11,8 +11,9 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from marketplace_metering import DynamoDBSink, UsageRecorder
 from marketplace_metering.adapters.dynamodb import table_names
-from marketplace_metering.core.record import UsageRecord, read_record
-from marketplace_metering.recorder.secrets import without_secrets
+from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.core.record_rules import read_record
+from marketplace_metering.recorder.log import without_secrets
 from tests.recorder.build import BUYER, DIMENSION, OTHER, an_hour_ago, recorder
 from tests.recorder.table import NAME, LostError, Table, client_of, error
 

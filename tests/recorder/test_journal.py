@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from marketplace_metering.recorder.errors import SpoolUnusableError
-from marketplace_metering.recorder.journal import FileJournal, read_journal
+from marketplace_metering.recorder.spool.journal import FileJournal, read_journal
 
 LINES = [b"u 0 1000000", b"u 0 2000000", b"u 1 3000000"]
 

@@ -187,7 +187,7 @@ def test_an_hour_is_flushed_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_error_of_our_own_does_not_end_the_thread(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("marketplace_metering.recorder.worker.PAUSE_AFTER_BUG_S", 0.001)
+    monkeypatch.setattr("marketplace_metering.recorder.background.PAUSE_AFTER_BUG_S", 0.001)
     sink = ListSink()
     usage = recorder(sink, tmp_path, background=True, flush_interval=0.01)
     cycle = usage._run_cycle

@@ -17,12 +17,12 @@ from marketplace_metering import (
     SpoolUnusableError,
     UsageRecorder,
 )
+from marketplace_metering.adapters.machine import SystemClock
 from marketplace_metering.adapters.sqlite import SqliteStore
-from marketplace_metering.adapters.system import SystemClock
-from marketplace_metering.formats import read_json
-from marketplace_metering.recorder.batches import read_text
+from marketplace_metering.files.json_lines import read_json
+from marketplace_metering.jobs.record import record
 from marketplace_metering.recorder.sinks.sqlite import SqliteSink
-from marketplace_metering.recording import record
+from marketplace_metering.recorder.spool.batch_file import read_text
 from tests.recorder.build import (
     BUYER,
     DIMENSION,

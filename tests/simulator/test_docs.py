@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from marketplace_metering.simulator import Readings
-from marketplace_metering.simulator.admin import Admin
-from marketplace_metering.simulator.admin_faults import KINDS
+from marketplace_metering.simulator.admin.faults import KINDS
+from marketplace_metering.simulator.admin.routes import Admin
 
 from .world import LICENSE, World, call, make_client
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
-from marketplace_metering.adapters.dynamodb.schema import definitions
-from marketplace_metering.simulation.fake_dynamodb import FakeDynamoDb, Faults
-from marketplace_metering.simulation.fake_dynamodb.client import Moods
-from marketplace_metering.simulation.fake_dynamodb.tables import Table
+from marketplace_metering.adapters.dynamodb.items.tables import definitions
+from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
+from marketplace_metering.proof.fake_dynamodb.client import Moods
+from marketplace_metering.proof.fake_dynamodb.tables import Table
 
 
 class _Quiet:

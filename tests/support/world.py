@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from marketplace_metering.adapters.marketplace_api import MarketplaceApi, connect
+from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
 from marketplace_metering.adapters.sqlite import SqliteStore
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
 from marketplace_metering.core.balance import Balance
@@ -18,10 +18,10 @@ from marketplace_metering.core.outcome import Answered, Lost, RequestRefused
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.quantity import Quantity, total
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.notify import deliver_alarms
-from marketplace_metering.ports import Ports, Taken
-from marketplace_metering.reports import EntryFilter
-from marketplace_metering.seal import SealReport, seal
+from marketplace_metering.jobs.deliver_alarms import deliver_alarms
+from marketplace_metering.jobs.seal import SealReport, seal
+from marketplace_metering.jobs.submit import SubmitReport, submit
+from marketplace_metering.ports import EntryFilter, Ports, Taken
 from marketplace_metering.simulator import (
     Answer,
     FaultySimulator,
@@ -31,7 +31,6 @@ from marketplace_metering.simulator import (
 )
 from marketplace_metering.simulator.audit import Accepted
 from marketplace_metering.simulator.in_process import attach
-from marketplace_metering.submit import SubmitReport, submit
 from tests.support.clock import Clock, utc
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)

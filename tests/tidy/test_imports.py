@@ -11,29 +11,21 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "src/marketplace_metering"
 NAME = "marketplace_metering"
-PORTS = ("core", "ports", "reports", "corrections")
-USE_CASES = (*PORTS, "formats", "recording", "seal", "submit", "notify", "serve")
-# Who may import what of this package; the first entry that fits a file counts.
+JOBS = ("core", "ports", "files", "jobs")
+# Who may import what of this package.
 ALLOWED = {
     "core": ("core",),
     "simulator": ("simulator",),
-    "adapters": (*PORTS, "adapters", "formats"),
+    "files": ("core", "files"),
     "ports": ("core",),
-    "reports": ("core", "ports"),
-    "corrections": PORTS,
-    "formats": ("core",),
     "settings": ("core",),
-    "recording": USE_CASES,
-    "seal": USE_CASES,
-    "submit": USE_CASES,
-    "notify": USE_CASES,
-    "serve": USE_CASES,
-    "wiring": (*USE_CASES, "adapters", "settings"),
+    "adapters": ("core", "ports", "adapters"),
+    "jobs": JOBS,
+    "wiring": (*JOBS, "adapters", "settings"),
     "recorder": ("core", "ports", "recorder", "adapters", "wiring"),
-    "aws_lambda": (*USE_CASES, "adapters", "settings", "wiring", "aws_lambda"),
+    "aws_lambda": (*JOBS, "adapters", "settings", "wiring", "aws_lambda"),
     "deploy": ("core", "adapters", "deploy"),
     "local": ("deploy", "local"),
-    "simulation": (*USE_CASES, "adapters", "recorder", "simulator", "simulation"),
 }
 THIRD_PARTY_IN_CORE: frozenset[str] = frozenset()
 IMPURE = re.compile(
@@ -67,7 +59,7 @@ def violations(part: str, source: str) -> list[str]:
                 wrong.append(module)
             continue
         target = module.split(".")[1]
-        if (target in ("cli", "demo") and part not in ("cli", "demo", "__main__")) or (
+        if (target in ("cli", "proof") and part not in ("cli", "proof", "__main__")) or (
             allowed is not None and target not in allowed
         ):
             wrong.append(module)
@@ -97,7 +89,7 @@ def test_dependencies_point_inward(path: Path) -> None:
         ("core", "import boto3"),
         ("core", f"from {NAME}.ports import Store"),
         ("simulator", f"from {NAME}.core.hours import UsageHour"),
-        ("seal", f"from {NAME}.adapters.sqlite import SqliteStore"),
+        ("jobs", f"from {NAME}.adapters.sqlite import SqliteStore"),
         ("adapters", f"from {NAME}.cli.main import cli"),
         ("settings", f"from {NAME} import wiring"),
     ],

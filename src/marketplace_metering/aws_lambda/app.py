@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from marketplace_metering.aws_lambda.telemetry import MetricNotifier, log, take_over_logs
 from marketplace_metering.core.ledger import Alarm
 from marketplace_metering.core.policy import Policy
-from marketplace_metering.notify import deliver_alarms
+from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.ports import Clock, Marketplace, Notifier, Ports
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Lasting:
     def app(self) -> App:
         """For one invocation, with a store of its own: a store remembers what it did, and another
         environment may have been at work meanwhile."""
-        from marketplace_metering.adapters.aws.gauges import DynamoGauges
+        from marketplace_metering.adapters.aws.backlog import DynamoGauges
         from marketplace_metering.adapters.dynamodb import DynamoStore, table_names
 
         names = table_names(self.stack)
@@ -145,10 +145,9 @@ def connect_all(environment: Mapping[str, str], sends: bool, clock: Clock | None
     """Everything that the function's environment names; only the processor `sends`."""
     from marketplace_metering.adapters.aws.clients import connect
     from marketplace_metering.adapters.aws.doorbell import SqsDoorbell
-    from marketplace_metering.adapters.aws.notifier import SnsNotifier
-    from marketplace_metering.adapters.aws.successor import LambdaSuccessor
-    from marketplace_metering.adapters.log import LogNotifier
-    from marketplace_metering.adapters.system import SystemClock
+    from marketplace_metering.adapters.aws.self_invocation import LambdaSuccessor
+    from marketplace_metering.adapters.aws.topic import SnsNotifier
+    from marketplace_metering.adapters.machine import LogNotifier, SystemClock
     from marketplace_metering.settings import load
     from marketplace_metering.wiring import DYNAMODB
 
@@ -177,8 +176,8 @@ def connect_all(environment: Mapping[str, str], sends: bool, clock: Clock | None
 def _open_marketplace(
     settings: Settings, environment: Mapping[str, str], clock: Clock
 ) -> Marketplace:
-    from marketplace_metering.adapters.aws.role import connect_as
-    from marketplace_metering.adapters.marketplace_api import MarketplaceApi, connect
+    from marketplace_metering.adapters.aws.assumed_role import connect_as
+    from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
 
     role_arn = environment.get("METERING_ROLE_ARN")
     if role_arn:

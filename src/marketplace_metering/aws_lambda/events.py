@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from marketplace_metering.core.policy import Scope
-from marketplace_metering.seal import SealReport
+from marketplace_metering.jobs.seal import SealReport
 
 SCHEDULED = "Scheduled Event"  # EventBridge's detail-type for every schedule
 

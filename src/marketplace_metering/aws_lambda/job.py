@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from marketplace_metering.aws_lambda import app
-from marketplace_metering.aws_lambda.budget import Context
 from marketplace_metering.aws_lambda.events import job_answer, read_job_event
-from marketplace_metering.aws_lambda.runs import run_job
+from marketplace_metering.aws_lambda.runs import Context, run_job
 from marketplace_metering.aws_lambda.telemetry import flush
 
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from marketplace_metering.aws_lambda import app
-from marketplace_metering.aws_lambda.budget import Context
 from marketplace_metering.aws_lambda.events import batch_answer, read_messages
-from marketplace_metering.aws_lambda.runs import run_processor
+from marketplace_metering.aws_lambda.runs import Context, run_processor
 from marketplace_metering.aws_lambda.telemetry import Name, count, flush, log
 
 

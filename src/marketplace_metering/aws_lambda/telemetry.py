@@ -17,8 +17,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from marketplace_metering.core.ledger import Alarm, AlarmKind, State
 from marketplace_metering.core.limits import WINDOW_LENGTH
-from marketplace_metering.seal import SealReport
-from marketplace_metering.submit import Stop, SubmitReport
+from marketplace_metering.jobs.seal import SealReport
+from marketplace_metering.jobs.submit import Stop, SubmitReport
 
 NAMESPACE = "MarketplaceMetering"
 

@@ -12,7 +12,7 @@ from marketplace_metering.cli.options import Failure, json_option, store_options
 if TYPE_CHECKING:
     from marketplace_metering.core.ledger import Entry
     from marketplace_metering.core.record import UsageRecord
-    from marketplace_metering.reports import EntryFilter, RecordView
+    from marketplace_metering.ports import EntryFilter, RecordView
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,8 +39,8 @@ def _which(
     license_arn: str | None,
     hour: str | None,
 ) -> EntryFilter:
-    from marketplace_metering.cli.choose import parse_hour
-    from marketplace_metering.reports import EntryFilter
+    from marketplace_metering.cli.selecting import parse_hour
+    from marketplace_metering.ports import EntryFilter
 
     which = EntryFilter(
         product=product,
@@ -63,15 +63,13 @@ def retry(as_json: bool, store: str | None, config: str | None, **which: str | N
 
     Parked windows are due at once; usage that was released or rejected becomes pending again.
     """
-    from marketplace_metering import corrections
     from marketplace_metering.cli.render import out, print_json
     from marketplace_metering.cli.session import session
+    from marketplace_metering.jobs import correct
 
     chosen = _which(**which)
     with session(config, store) as here:
-        done = corrections.retry(
-            here.store, here.corrections, here.reports, chosen, here.clock.now()
-        )
+        done = correct.retry(here.store, here.corrections, here.reports, chosen, here.clock.now())
     if as_json:
         print_json({"entries": done.entries, "usage_records": done.usage_records})
     else:
@@ -109,10 +107,10 @@ def repair(
 
     Only what AWS has certainly not billed can be corrected.
     """
-    from marketplace_metering import corrections
-    from marketplace_metering.cli.choose import find_records
     from marketplace_metering.cli.render import out
+    from marketplace_metering.cli.selecting import find_records
     from marketplace_metering.cli.session import session
+    from marketplace_metering.jobs import correct
 
     with session(config, store) as here:
         views = find_records(here, account, create_timestamp, product, dimension)
@@ -123,7 +121,7 @@ def repair(
             )
         now = here.clock.now()
         corrected = _corrected(views[0], changes, now)
-        refusal = corrections.repair(here.store, here.corrections, views[0], corrected, now)
+        refusal = correct.repair(here.store, here.corrections, views[0], corrected, now)
         if refusal is not None:
             raise Failure(refusal)
     out.print("corrected and pending again: metering run")
@@ -132,8 +130,9 @@ def repair(
 def _corrected(view: RecordView, changes: Sequence[str], now: Any) -> UsageRecord:  # noqa: ANN401 - datetime is imported late
     from decimal import Decimal
 
-    from marketplace_metering.core.record import UsageRecord, read_record
-    from marketplace_metering.formats import NUMBER
+    from marketplace_metering.core.record import UsageRecord
+    from marketplace_metering.core.record_rules import read_record
+    from marketplace_metering.files.csv_rows import NUMBER
 
     record = view.record
     item: dict[str, object] = {
@@ -175,15 +174,13 @@ def resolve(
     **which: str | None,
 ) -> None:
     """Settle unresolved windows by what you found out; not billed usage is pending again."""
-    from marketplace_metering import corrections
     from marketplace_metering.cli.session import session
+    from marketplace_metering.jobs import correct
 
     chosen = _which(**which)
     with session(config, store) as here:
         now = here.clock.now()
-        entries = corrections.resolve(
-            here.store, here.reports, chosen, billed, author, evidence, now
-        )
+        entries = correct.resolve(here.store, here.reports, chosen, billed, author, evidence, now)
     _say(entries, "no unresolved window matches: metering windows --state unresolved")
 
 
@@ -196,13 +193,13 @@ def write_off(
     author: str, why: str, store: str | None, config: str | None, **which: str | None
 ) -> None:
     """Give up parked or unresolved windows, by name: they are never sent again."""
-    from marketplace_metering import corrections
     from marketplace_metering.cli.session import session
+    from marketplace_metering.jobs import correct
 
     chosen = _which(**which)
     with session(config, store) as here:
         now = here.clock.now()
-        entries = corrections.write_off(here.store, here.reports, chosen, author, why, now)
+        entries = correct.write_off(here.store, here.reports, chosen, author, why, now)
     _say(entries, "no window matches that is parked and certainly unbilled, or unresolved")
 
 

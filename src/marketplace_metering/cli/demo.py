@@ -19,6 +19,6 @@ def demo(seed: int, store: str | None, as_json: bool) -> None:
     """Meter a shipped day of usage against the simulator, with faults and crashes, and show that
     the books balance. Exits with 1 if they do not."""
     from marketplace_metering.cli.render import out
-    from marketplace_metering.demo import run_demo
+    from marketplace_metering.proof.demo import run_demo
 
     sys.exit(run_demo(seed=seed, store_path=store, console=out, as_json=as_json))

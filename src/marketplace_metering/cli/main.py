@@ -42,7 +42,7 @@ def register() -> None:
         prove,
         record,
         report,
-        simulate,
+        simulator,
     )
 
     for command in (
@@ -58,8 +58,8 @@ def register() -> None:
         correct.repair,
         correct.resolve,
         correct.write_off,
-        simulate.simulator,
-        prove.simulate,
+        simulator.simulator,
+        prove.prove,
         deploy.deploy,
         deploy.template,
         deploy.destroy,

@@ -13,8 +13,8 @@ from marketplace_metering.cli.options import ATTENTION, OK, UNFINISHED, json_opt
 
 if TYPE_CHECKING:
     from marketplace_metering.cli.session import Session
-    from marketplace_metering.seal import SealReport
-    from marketplace_metering.submit import SubmitReport
+    from marketplace_metering.jobs.seal import SealReport
+    from marketplace_metering.jobs.submit import SubmitReport
 
 all_option = click.option(
     "--all",
@@ -88,10 +88,10 @@ def serve(store: str | None, config: str | None) -> None:
     import threading
 
     from marketplace_metering.cli.session import session
-    from marketplace_metering.serve import serve as serve_until
+    from marketplace_metering.jobs.serve import serve as serve_until
 
     logging.getLogger("marketplace_metering").setLevel(logging.INFO)
-    log = logging.getLogger("marketplace_metering.serve")
+    log = logging.getLogger("marketplace_metering.jobs.serve")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
@@ -103,7 +103,7 @@ def serve(store: str | None, config: str | None) -> None:
 
 def _seal(here: Session, everything: bool, quiet: bool) -> SealReport:
     from marketplace_metering.core.policy import Scope
-    from marketplace_metering.seal import seal as seal_pending
+    from marketplace_metering.jobs.seal import seal as seal_pending
 
     scope = Scope.EVERYTHING if everything else Scope.CLOSED_HOURS
     with _counting("sealing", "entries", quiet) as count:
@@ -116,8 +116,8 @@ def _seal(here: Session, everything: bool, quiet: bool) -> SealReport:
 
 
 def _submit(here: Session, quiet: bool) -> SubmitReport:
-    from marketplace_metering.notify import deliver_alarms
-    from marketplace_metering.submit import submit as submit_due
+    from marketplace_metering.jobs.deliver_alarms import deliver_alarms
+    from marketplace_metering.jobs.submit import submit as submit_due
 
     with _counting("sending", "entries settled", quiet) as count:
         report = submit_due(
@@ -205,7 +205,7 @@ def _submit_json(report: SubmitReport) -> dict[str, Any]:
 
 def _exit_code(report: SubmitReport) -> int:
     from marketplace_metering.core.ledger import State
-    from marketplace_metering.submit import Stop
+    from marketplace_metering.jobs.submit import Stop
 
     if report.stop in (Stop.NO_ANSWER, Stop.ACCOUNT) or report.blocked_products:
         return UNFINISHED

@@ -1,4 +1,4 @@
-"""`metering simulate`: prove on this machine that usage is metered exactly once."""
+"""`metering prove`: prove on this machine that usage is metered exactly once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import click
 from marketplace_metering.cli.options import FAILED, OK, json_option
 
 if TYPE_CHECKING:
-    from marketplace_metering.simulation.life import Life
-    from marketplace_metering.simulation.many import Total
+    from marketplace_metering.proof.worlds.runner import Total
+    from marketplace_metering.proof.worlds.world_run import Life
 
 RUNS_DEFAULT = 100
 LINES_SHOWN = 60
@@ -29,7 +29,7 @@ WORLDS_PER_SIGN_OF_LIFE = 1_000  # in a log; a terminal sees the number rise
 @click.option("--jobs", type=click.IntRange(1), help="Processors to use; all if not given.")
 @click.option("--story", is_flag=True, help="Tell everything that happened in the first world.")
 @json_option
-def simulate(
+def prove(
     seed: int | None, runs: int | None, store: str, jobs: int | None, story: bool, as_json: bool
 ) -> None:
     """Meter usage in simulated worlds full of crashes, outages and lost answers, and audit them.
@@ -37,9 +37,8 @@ def simulate(
     A seed decides everything in its world: what is used, who runs when, what fails. Exits with 1
     if a single unit of usage is lost, billed twice or left without a reason in any of them.
     """
-    from marketplace_metering.simulation.life import live
-    from marketplace_metering.simulation.many import processors
-    from marketplace_metering.simulation.many import simulate as simulate_many
+    from marketplace_metering.proof.worlds.runner import processors, simulate
+    from marketplace_metering.proof.worlds.world_run import live
 
     first = 1 if seed is None else seed
     if story or (seed is not None and runs is None and not as_json):
@@ -47,7 +46,7 @@ def simulate(
     count = runs or (RUNS_DEFAULT if seed is None else 1)
     began_s = time.monotonic()
     seeds = range(first, first + count)
-    total = simulate_many(seeds, store, jobs or processors(), _progress(count))
+    total = simulate(seeds, store, jobs or processors(), _progress(count))
     took_s = time.monotonic() - began_s
     if as_json:
         from marketplace_metering.cli.render import print_json
@@ -112,4 +111,4 @@ def _tell(life: Life, in_full: bool) -> None:
     for line in lines:
         out.print(line, soft_wrap=True, markup=False)
     out.print(f"timeline {life.digest}; to see it again:", soft_wrap=True)
-    out.print(f"  metering simulate --seed {life.seed} --store {life.store}", soft_wrap=True)
+    out.print(f"  metering prove --seed {life.seed} --store {life.store}", soft_wrap=True)

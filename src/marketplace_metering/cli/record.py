@@ -13,8 +13,8 @@ from marketplace_metering.cli.options import ATTENTION, Failure, json_option, st
 
 if TYPE_CHECKING:
     from marketplace_metering.cli.session import Session
-    from marketplace_metering.formats import Piece
-    from marketplace_metering.recording import RecordReport
+    from marketplace_metering.files.json_lines import Piece
+    from marketplace_metering.jobs.record import RecordReport
 
 REFUSALS_SHOWN_MAX = 20
 
@@ -54,8 +54,8 @@ def record(
     again adds only what is not there yet.
     """
     from marketplace_metering.cli.session import session
-    from marketplace_metering.recording import RecordReport
-    from marketplace_metering.recording import record as record_input
+    from marketplace_metering.jobs.record import RecordReport
+    from marketplace_metering.jobs.record import record as record_input
 
     single = {name: value for name, value in options.items() if value not in (None, ())}
     if single and files:
@@ -88,7 +88,7 @@ def _record_file(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from marketplace_metering.cli.render import errors
-    from marketplace_metering.recording import record as record_input
+    from marketplace_metering.jobs.record import record as record_input
 
     source = "standard input" if name == "-" else name
     is_shown = errors.is_terminal and not quiet
@@ -129,7 +129,8 @@ class _Counted:
 
 
 def _pieces(lines: Iterator[str], form: str) -> Iterator[Piece]:
-    from marketplace_metering.formats import read_csv, read_json
+    from marketplace_metering.files.csv_rows import read_csv
+    from marketplace_metering.files.json_lines import read_json
 
     return read_csv(lines) if form == "csv" else read_json(lines)
 
@@ -148,7 +149,7 @@ def _piece(options: dict[str, Any]) -> Piece:
     import time
     from decimal import Decimal, InvalidOperation
 
-    from marketplace_metering.formats import Piece
+    from marketplace_metering.files.json_lines import Piece
 
     item: dict[str, object] = {"metering_pending": "true"}
     for name, attribute in (

@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from marketplace_metering.cli.options import (
-    ATTENTION,
-    FAILED,
-    Failure,
-    json_option,
-    store_options,
-)
+from marketplace_metering.cli.options import ATTENTION, FAILED, Failure, json_option, store_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marketplace_metering.cli.session import Session
     from marketplace_metering.core.balance import Balance
-    from marketplace_metering.reports import EntryView
+    from marketplace_metering.ports import EntryView
 
 PARTS = (
     "recorded",
@@ -178,11 +172,11 @@ def windows(
     **names: str | None,
 ) -> None:
     """List ledger entries: each is one meter during one hour, as promised to AWS."""
-    from marketplace_metering.cli.choose import parse_hour
     from marketplace_metering.cli.render import out, print_json, table
+    from marketplace_metering.cli.selecting import parse_hour
     from marketplace_metering.cli.session import session
     from marketplace_metering.core.ledger import State
-    from marketplace_metering.reports import EntryFilter
+    from marketplace_metering.ports import EntryFilter
 
     try:
         wanted = None if state is None else State(state)
@@ -242,9 +236,9 @@ def why(
     Name a usage record by ACCOUNT and CREATE_TIMESTAMP (Unix milliseconds), or a window by ACCOUNT
     with --product, --dimension and --hour.
     """
-    from marketplace_metering.cli.choose import find_records, parse_hour
-    from marketplace_metering.cli.explain import show_records, show_window
+    from marketplace_metering.cli.selecting import find_records, parse_hour
     from marketplace_metering.cli.session import session
+    from marketplace_metering.cli.why import show_records, show_window
     from marketplace_metering.core.identity import Meter
 
     with session(config, store) as here:
@@ -268,6 +262,6 @@ def why(
 
 
 def _entry_json(view: EntryView) -> dict[str, Any]:
-    from marketplace_metering.cli.explain import entry_json
+    from marketplace_metering.cli.why import entry_json
 
     return entry_json(view)

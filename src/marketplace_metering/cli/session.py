@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from marketplace_metering.adapters.system import SystemClock
+from marketplace_metering.adapters.machine import SystemClock
 from marketplace_metering.cli.options import Failure, load_settings
 from marketplace_metering.core.policy import InvalidSettingError
-from marketplace_metering.corrections import Corrections
-from marketplace_metering.ports import Ports, Store
-from marketplace_metering.reports import Reports
+from marketplace_metering.ports import Corrections, Ports, Reports, Store
 from marketplace_metering.settings import Settings
 from marketplace_metering.wiring import DYNAMODB, OpenStore, open_ports, open_store
 
@@ -44,7 +42,7 @@ class Session:
     @cached_property
     def ports(self) -> Ports:
         """Store, AWS, clock and notifier."""
-        from marketplace_metering.adapters.marketplace_api import OldModelError
+        from marketplace_metering.adapters.aws.metering_api import OldModelError
 
         try:
             return open_ports(self.settings, self.store)

@@ -23,7 +23,6 @@ from enum import StrEnum
 from typing import NamedTuple, assert_never
 from zlib import crc32
 
-from marketplace_metering.core.explain import explain
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Window
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
@@ -39,6 +38,7 @@ from marketplace_metering.core.outcome import (
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import Quantity, total
 from marketplace_metering.core.record import Tags
+from marketplace_metering.core.remedies import explain
 
 
 class State(StrEnum):

@@ -9,12 +9,12 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from marketplace_metering.adapters.dynamodb.schema import (
+from marketplace_metering.adapters.dynamodb.items.tables import (
     PENDING_INDEX,
     UNSETTLED_INDEX,
     table_names,
 )
-from marketplace_metering.core.pending import PENDING_VALUES
+from marketplace_metering.core.record_rules import PENDING_VALUES
 from marketplace_metering.deploy import changes, progress
 from marketplace_metering.deploy.errors import DeployError
 from marketplace_metering.deploy.progress import StackEvent

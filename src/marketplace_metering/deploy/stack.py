@@ -16,7 +16,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from marketplace_metering.adapters.aws.clients import AwsClient
-from marketplace_metering.adapters.dynamodb.schema import table_names
+from marketplace_metering.adapters.dynamodb.items.tables import table_names
 from marketplace_metering.deploy import bucket, changes, progress, template
 from marketplace_metering.deploy.changes import ChangeSet
 from marketplace_metering.deploy.errors import DeployError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 
-from marketplace_metering.adapters.dynamodb.schema import table_names
+from marketplace_metering.adapters.dynamodb.items.tables import table_names
 
 TEMPLATE_FILE = "template.yaml"
 PACKAGE_FILE = "lambda.zip"

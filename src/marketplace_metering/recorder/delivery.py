@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.recorder import log
-from marketplace_metering.recorder.counters import Counters
-from marketplace_metering.recorder.secrets import without_secrets
+from marketplace_metering.recorder.log import without_secrets
 from marketplace_metering.recorder.sinks.port import Delivered, Sink
-from marketplace_metering.recorder.spool import Batch, Spool
+from marketplace_metering.recorder.spool.memory import Batch, Spool
+from marketplace_metering.recorder.stats import Counters
 
 RETRY_FIRST_S = 0.5
 RETRY_LONGEST_S = 30.0
@@ -91,7 +91,7 @@ class Delivery:
 
     def _refuse(self, record: UsageRecord, problem: Problem) -> None:
         from marketplace_metering.core.exact_json import exact_json
-        from marketplace_metering.recorder.batches import item_of
+        from marketplace_metering.recorder.spool.batch_file import item_of
 
         log.error("usage of account %s was not counted: %s", record.account, problem)
         line = exact_json({"refused": str(problem), "record": item_of(record)})

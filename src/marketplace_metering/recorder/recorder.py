@@ -12,13 +12,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from marketplace_metering.core.limits import MICROS_PER_UNIT
-from marketplace_metering.core.record import EARLIEST_NS
-from marketplace_metering.recorder import lifecycle, log
-from marketplace_metering.recorder.counters import Counters
+from marketplace_metering.core.record_rules import EARLIEST_NS
+from marketplace_metering.recorder import log
+from marketplace_metering.recorder.active_segment import Filling
+from marketplace_metering.recorder.background import Worker, register
+from marketplace_metering.recorder.calls import UNITS_MAX, Call, Slots
 from marketplace_metering.recorder.delivery import Delivery, OnRefused
 from marketplace_metering.recorder.errors import SpoolUnusableError
-from marketplace_metering.recorder.filling import Filling
-from marketplace_metering.recorder.secrets import without_secrets
+from marketplace_metering.recorder.log import without_secrets
 from marketplace_metering.recorder.settings import (
     FLUSH_INTERVAL_S,
     SPOOL_BYTES_MAX,
@@ -27,9 +28,8 @@ from marketplace_metering.recorder.settings import (
 )
 from marketplace_metering.recorder.sinks.choose import open_sink
 from marketplace_metering.recorder.sinks.port import Sink
-from marketplace_metering.recorder.slots import UNITS_MAX, Call, Slots
-from marketplace_metering.recorder.spool import MemorySpool, Spool
-from marketplace_metering.recorder.worker import Worker
+from marketplace_metering.recorder.spool.memory import MemorySpool, Spool
+from marketplace_metering.recorder.stats import Counters
 
 if TYPE_CHECKING:
     from marketplace_metering.recorder.stats import RecorderStats
@@ -81,7 +81,7 @@ class UsageRecorder:
         self._is_given_back = False
         self._is_held = (False, False)
         self._begin()
-        lifecycle.register(self)
+        register(self)
         if background and self._spool.has_leftovers():
             self._worker.wake()
 
@@ -100,7 +100,7 @@ class UsageRecorder:
     def _open_spool(self) -> Spool:
         if not self._settings.durable:
             return MemorySpool()
-        from marketplace_metering.recorder.spool_on_disk import DiskSpool
+        from marketplace_metering.recorder.spool.disk import DiskSpool
 
         settings = self._settings
         return DiskSpool(settings.directory, self._sink.name, log.error, fsync=settings.fsync)

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from marketplace_metering.core.hours import NS_PER_HOUR
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.record import Tags, UsageRecord
-from marketplace_metering.recorder.places import place_of, second_of
+from marketplace_metering.recorder.sort_key import place_of, second_of
 
 ENTRY_BYTES = 400  # about what a group or an event takes in memory
 _Entry = TypeVar("_Entry")

@@ -23,3 +23,17 @@ class RecorderStats:
     waiting_batches: int  # frozen, on the way to the store
     waiting_bytes: int  # of both, in the spool or in memory
     last_failure: str | None  # why something is left in the latest round; without secrets
+
+
+class Counters:
+    """Counts in the making; each has one writer at a time."""
+
+    def __init__(self) -> None:
+        self.recorded = 0
+        self.repeated = 0
+        self.added = 0
+        self.already_there = 0
+        self.refused = 0
+        self.dropped = 0
+        self.failed_rounds = 0
+        self.last_failure: str | None = None

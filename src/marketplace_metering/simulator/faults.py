@@ -13,7 +13,7 @@ from marketplace_metering.simulator.answers import Answer, Body, Loss, Refusal
 from marketplace_metering.simulator.fields import Record
 from marketplace_metering.simulator.marketplace import MarketplaceSimulator, Trouble
 from marketplace_metering.simulator.metering import Status
-from marketplace_metering.simulator.regions import DEFAULT_REGION
+from marketplace_metering.simulator.wire import DEFAULT_REGION
 
 
 @dataclass(frozen=True, slots=True)

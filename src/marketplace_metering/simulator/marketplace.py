@@ -21,8 +21,8 @@ from marketplace_metering.simulator.fields import Batch, Record, decode, encode,
 from marketplace_metering.simulator.json_types import Problems, text
 from marketplace_metering.simulator.metering import Metering, Placed, Status, result
 from marketplace_metering.simulator.readings import Readings
-from marketplace_metering.simulator.regions import BATCH_METER_USAGE_REGIONS, DEFAULT_REGION
 from marketplace_metering.simulator.times import SECOND, micros
+from marketplace_metering.simulator.wire import BATCH_METER_USAGE_REGIONS, DEFAULT_REGION
 
 REQUESTS_PER_SECOND: Final = 10  # metering service quotas: per account and region
 

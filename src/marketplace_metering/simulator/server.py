@@ -15,7 +15,7 @@ from socketserver import TCPServer
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from marketplace_metering.simulator.admin import PREFIX, Admin
+from marketplace_metering.simulator.admin.routes import PREFIX, Admin
 from marketplace_metering.simulator.answers import Answer, Body, Loss
 from marketplace_metering.simulator.clock import SimulatorClock
 from marketplace_metering.simulator.faults import FaultySimulator

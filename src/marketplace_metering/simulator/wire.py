@@ -3,11 +3,22 @@
 import re
 from typing import Final
 
-from marketplace_metering.simulator.regions import DEFAULT_REGION
-
 CONTENT_TYPE: Final = "application/x-amz-json-1.1"
 TARGET: Final = "AWSMPMeteringService"
 _SCOPE: Final = re.compile(r"Credential=[^/,\s]+/\d{8}/([a-z0-9-]+)/")
+
+# The regions in which BatchMeterUsage answers.
+# https://docs.aws.amazon.com/marketplace/latest/developerguide/metering-regions.html
+DEFAULT_REGION: Final = "us-east-1"
+_REGIONS: Final = (
+    "us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 "
+    "eu-west-1 eu-west-2 eu-west-3 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 "
+    "af-south-1 me-south-1 me-central-1 il-central-1 "
+    "ap-east-1 ap-south-1 ap-south-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 "
+    "ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 "
+    "cn-northwest-1"
+)
+BATCH_METER_USAGE_REGIONS: Final = frozenset(_REGIONS.split())
 
 
 def operation_of(target: str) -> str | None:

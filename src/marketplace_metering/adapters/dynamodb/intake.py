@@ -17,24 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from marketplace_metering.adapters.dynamodb import refused_inputs
-from marketplace_metering.adapters.dynamodb.alarms import Alarms
-from marketplace_metering.adapters.dynamodb.calls import (
-    STATEMENTS_MAX,
-    Calls,
-    Statement,
-    portions,
-)
-from marketplace_metering.adapters.dynamodb.events import Event, EventLog
-from marketplace_metering.adapters.dynamodb.records import (
-    Content,
-    content_of,
-    item_of,
-    key_of,
-    replaced_by,
-)
-from marketplace_metering.adapters.dynamodb.schema import TableNames
-from marketplace_metering.adapters.dynamodb.values import (
+from marketplace_metering.adapters.dynamodb.api.attributes import (
     Attributes,
     UnstorableError,
     number,
@@ -43,10 +26,27 @@ from marketplace_metering.adapters.dynamodb.values import (
     timestamp_ns,
     timestamp_text,
 )
+from marketplace_metering.adapters.dynamodb.api.requests import (
+    STATEMENTS_MAX,
+    Calls,
+    Statement,
+    portions,
+)
+from marketplace_metering.adapters.dynamodb.items import refused_input
+from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
+from marketplace_metering.adapters.dynamodb.items.event_id import Event, EventLog
+from marketplace_metering.adapters.dynamodb.items.tables import TableNames
+from marketplace_metering.adapters.dynamodb.items.usage_record import (
+    Content,
+    content_of,
+    item_of,
+    key_of,
+    replaced_by,
+)
 from marketplace_metering.core.hours import NS_PER_HOUR
 from marketplace_metering.core.quantity import Quantity
-from marketplace_metering.core.record import Problem, UsageRecord
-from marketplace_metering.ports import RefusedInput, Taken
+from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
+from marketplace_metering.ports import Taken
 
 ITEM_BYTES_MAX = 390_000  # of 400 KB: the marks need room, too
 CROWD = 10  # this many for one place are not put one after the other
@@ -315,7 +315,7 @@ class DynamoIntake:
 
     def refuse(self, inputs: Sequence[RefusedInput], now: datetime) -> int:
         """Keep what cannot be metered and raise its alarms; answers how many were new."""
-        return refused_inputs.keep(self._calls, self._names.ledger, self._alarms, inputs, now)
+        return refused_input.keep(self._calls, self._names.ledger, self._alarms, inputs, now)
 
 
 def _fitting(wishes: list[Wish]) -> int:

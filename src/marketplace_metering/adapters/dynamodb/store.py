@@ -9,19 +9,19 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from marketplace_metering.adapters.aws.clients import AwsClient
-from marketplace_metering.adapters.dynamodb.alarms import Alarms
-from marketplace_metering.adapters.dynamodb.answers import read_pages_fast
-from marketplace_metering.adapters.dynamodb.calls import Calls
-from marketplace_metering.adapters.dynamodb.changing import Changes
-from marketplace_metering.adapters.dynamodb.corrections import DynamoCorrections
-from marketplace_metering.adapters.dynamodb.due import DueEntries
+from marketplace_metering.adapters.dynamodb.api.fast_pages import read_pages_fast
+from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.intake import DynamoIntake
-from marketplace_metering.adapters.dynamodb.memory import Memory
-from marketplace_metering.adapters.dynamodb.pending import PendingUsage
-from marketplace_metering.adapters.dynamodb.retries import Retries
-from marketplace_metering.adapters.dynamodb.schema import TableNames
-from marketplace_metering.adapters.dynamodb.sealing import SealingLedger
-from marketplace_metering.adapters.dynamodb.write_back import WriteBack
+from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
+from marketplace_metering.adapters.dynamodb.items.tables import TableNames
+from marketplace_metering.adapters.dynamodb.operators.corrections import DynamoCorrections
+from marketplace_metering.adapters.dynamodb.sealing.append_plans import SealingLedger
+from marketplace_metering.adapters.dynamodb.sealing.operator_retries import Retries
+from marketplace_metering.adapters.dynamodb.sealing.pending import PendingUsage
+from marketplace_metering.adapters.dynamodb.settling.change import Changes
+from marketplace_metering.adapters.dynamodb.settling.due import DueEntries
+from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
+from marketplace_metering.adapters.dynamodb.settling.write_back import WriteBack
 from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey
 from marketplace_metering.core.plan import Book, Group, Plan
 from marketplace_metering.core.policy import Policy

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from marketplace_metering.adapters.sqlite import codec
+from marketplace_metering.adapters.sqlite import row_codec
 from marketplace_metering.adapters.sqlite.connection import writing
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Window
@@ -31,18 +31,18 @@ def raise_alarm(connection: sqlite3.Connection, alarm: Alarm, meter_id: int | No
             alarm.window.hour.number if alarm.window is not None else None,
             alarm.quantity.micros if alarm.quantity is not None else None,
             alarm.text,
-            codec.epoch_ms(alarm.raised_at),
+            row_codec.epoch_ms(alarm.raised_at),
         ),
     )
 
 
-def alarm_of(row: codec.Row) -> Alarm:
+def alarm_of(row: row_codec.Row) -> Alarm:
     """The alarm of a row that SELECT selected."""
     window = None
     if row["meter_id"] is not None:
-        window = Window(codec.meter_of(row), UsageHour(row["hour"]))
+        window = Window(row_codec.meter_of(row), UsageHour(row["hour"]))
     quantity = None if row["micros"] is None else Quantity(row["micros"])
-    raised_at = codec.from_ms(row["raised_at_ms"])
+    raised_at = row_codec.from_ms(row["raised_at_ms"])
     return Alarm(AlarmKind(row["kind"]), window, quantity, row["text"], raised_at)
 
 
@@ -57,5 +57,5 @@ def delivered(connection: sqlite3.Connection, numbers: Sequence[int], now: datet
     with writing(connection):
         connection.executemany(
             "UPDATE alarm SET delivered_at_ms = ? WHERE id = ?",
-            [(codec.epoch_ms(now), number) for number in numbers],
+            [(row_codec.epoch_ms(now), number) for number in numbers],
         )

@@ -6,11 +6,11 @@ import sqlite3
 from datetime import datetime
 
 from marketplace_metering.adapters.sqlite.connection import writing
-from marketplace_metering.adapters.sqlite.identities import Identities
-from marketplace_metering.adapters.sqlite.records import SqliteIntake
+from marketplace_metering.adapters.sqlite.ids import Identities
+from marketplace_metering.adapters.sqlite.intake import SqliteIntake
 from marketplace_metering.adapters.sqlite.reports import conditions
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.reports import EntryFilter, RecordView
+from marketplace_metering.ports import EntryFilter, RecordView
 
 
 class SqliteCorrections:

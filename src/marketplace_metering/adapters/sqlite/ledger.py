@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from marketplace_metering.adapters.sqlite import codec
+from marketplace_metering.adapters.sqlite import row_codec
 from marketplace_metering.adapters.sqlite.alarms import raise_alarm
 from marketplace_metering.adapters.sqlite.connection import writing
-from marketplace_metering.adapters.sqlite.identities import Identities
+from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.core.batch import lane_of
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import BookKey, Window
@@ -95,10 +95,11 @@ class SqliteLedger:
         live: set[Window] = set()
         released: list[EntryKey] = []
         rows = self._connection.execute(
-            f"{codec.ENTRY} WHERE meter.book_id = ? AND entry.hour >= ?", (book_id, oldest.number)
+            f"{row_codec.ENTRY} WHERE meter.book_id = ? AND entry.hour >= ?",
+            (book_id, oldest.number),
         )
         for entry_row in rows:
-            window = Window(codec.meter_of(entry_row), UsageHour(entry_row["hour"]))
+            window = Window(row_codec.meter_of(entry_row), UsageHour(entry_row["hour"]))
             if entry_row["state"] == "released":
                 released.append(EntryKey(window, entry_row["serial"]))
             else:
@@ -154,13 +155,13 @@ class SqliteLedger:
                     entry.serial,
                     self._identities.lane(lane_of(entry)),
                     entry.quantity.micros,
-                    codec.epoch_s(entry.stamp),
-                    codec.epoch_s(entry.deadline),
-                    codec.lines_text(entry.lines),
-                    codec.allocations_text(entry.allocations),
+                    row_codec.epoch_s(entry.stamp),
+                    row_codec.epoch_s(entry.deadline),
+                    row_codec.lines_text(entry.lines),
+                    row_codec.allocations_text(entry.allocations),
                     entry.record_count,
-                    codec.epoch_ms(now),
-                    codec.epoch_ms(entry.retry_at),
+                    row_codec.epoch_ms(now),
+                    row_codec.epoch_ms(entry.retry_at),
                     entry.state,
                 )
             )
@@ -186,14 +187,12 @@ class SqliteLedger:
         self, now: datetime, policy: Policy, without_products: Collection[str]
     ) -> Sequence[Entry]:
         """The lane with the earliest deadline; parked entries only when nothing else is due."""
-        times = (codec.epoch_ms(now), codec.epoch_s(now + policy.safety_margin))
+        times = (row_codec.epoch_ms(now), row_codec.epoch_s(now + policy.safety_margin))
         lanes = self._lanes(now, without_products)
         for state, limit in (("sealed", BATCH_RECORDS_MAX), ("parked", 1)):
             # SQLite uses a partial index only where the index's own condition stands in the query.
-            sendable = (
-                f"{codec.IS_UNSETTLED} AND state = '{state}' "
-                "AND retry_at_ms <= ? AND deadline_s > ?"
-            )
+            is_due = f"state = '{state}' AND retry_at_ms <= ? AND deadline_s > ?"
+            sendable = f"{row_codec.IS_UNSETTLED} AND {is_due}"
             earliest: tuple[int, int] | None = None
             for lane_id in lanes:
                 row = self._connection.execute(
@@ -205,7 +204,7 @@ class SqliteLedger:
                     earliest = (row[0], lane_id)
             if earliest is not None:
                 rows = self._connection.execute(
-                    f"{codec.UNSETTLED_ENTRY} WHERE lane_id = ? AND {sendable} "
+                    f"{row_codec.UNSETTLED_ENTRY} WHERE lane_id = ? AND {sendable} "
                     "ORDER BY deadline_s LIMIT ?",
                     (earliest[1], *times, limit),
                 )
@@ -226,27 +225,27 @@ class SqliteLedger:
         for lane_id in self._lanes(now, without_products):
             row = self._connection.execute(
                 "SELECT min(retry_at_ms) FROM entry INDEXED BY entry_unsettled WHERE lane_id = ? "
-                f"AND {codec.IS_UNSETTLED} AND retry_at_ms > ?",
-                (lane_id, codec.epoch_ms(now)),
+                f"AND {row_codec.IS_UNSETTLED} AND retry_at_ms > ?",
+                (lane_id, row_codec.epoch_ms(now)),
             ).fetchone()
             if row[0] is not None:
                 earliest.append(row[0])
-        return codec.from_ms(min(earliest)) if earliest else None
+        return row_codec.from_ms(min(earliest)) if earliest else None
 
     def expired(self, now: datetime) -> Sequence[EntryKey]:
         """Unsettled entries whose deadline has passed."""
         rows = self._connection.execute(
-            f"{codec.UNSETTLED_ENTRY} WHERE {codec.IS_UNSETTLED} AND deadline_s <= ? "
+            f"{row_codec.UNSETTLED_ENTRY} WHERE {row_codec.IS_UNSETTLED} AND deadline_s <= ? "
             "ORDER BY deadline_s",
-            (codec.epoch_s(now),),
+            (row_codec.epoch_s(now),),
         )
-        return [codec.entry_of(row).key for row in rows]
+        return [row_codec.entry_of(row).key for row in rows]
 
     def change(
         self, keys: Sequence[EntryKey], decide: Callable[[Entry], Change | None], now: datetime
     ) -> Sequence[Entry]:
         """Read, decide and store inside one write transaction."""
-        changes: dict[int, tuple[codec.Row, Change]] = {}
+        changes: dict[int, tuple[row_codec.Row, Change]] = {}
         with writing(self._connection):
             for key in keys:
                 row = self._row(key)
@@ -258,10 +257,10 @@ class SqliteLedger:
         self._known |= {number: change.entry for number, (_row, change) in changes.items()}
         return [change.entry for _row, change in changes.values()]
 
-    def _row(self, key: EntryKey) -> codec.Row:
+    def _row(self, key: EntryKey) -> row_codec.Row:
         meter = key.window.meter
-        row: codec.Row | None = self._connection.execute(
-            f"{codec.ENTRY} WHERE book.product = ? AND book.account = ? "
+        row: row_codec.Row | None = self._connection.execute(
+            f"{row_codec.ENTRY} WHERE book.product = ? AND book.account = ? "
             "AND book.dimension = ? AND meter.license_arn = ? "
             "AND entry.hour = ? AND entry.serial = ?",
             (
@@ -276,27 +275,27 @@ class SqliteLedger:
         assert row is not None, f"no entry {key}"
         return row
 
-    def _entry_of(self, row: codec.Row) -> Entry:
+    def _entry_of(self, row: row_codec.Row) -> Entry:
         """The entry of a row; one that was read a moment ago is not taken apart again."""
         number = row["id"]
         known = self._known.get(number)
         if known is not None:
-            return codec.renewed(known, row)
+            return row_codec.renewed(known, row)
         if len(self._known) >= KNOWN_MAX:
             self._known.clear()
-        entry = self._known[number] = codec.entry_of(row)
+        entry = self._known[number] = row_codec.entry_of(row)
         return entry
 
     def write_back(self, until: datetime | None) -> int:
         """Nothing to do: here the marks are a view of the ledger (see `schema`)."""
         return 0
 
-    def _store(self, changes: Sequence[tuple[codec.Row, Change]]) -> None:
+    def _store(self, changes: Sequence[tuple[row_codec.Row, Change]]) -> None:
         moved, kept, begun, answered = [], [], [], []
         for row, change in changes:
             entry, attempt = change.entry, change.attempt
             values = (
-                codec.epoch_ms(entry.retry_at),
+                row_codec.epoch_ms(entry.retry_at),
                 entry.begun,
                 entry.refused,
                 entry.metering_record_id,
@@ -308,7 +307,7 @@ class SqliteLedger:
                 moved.append((*values, entry.state, row["id"]))
             if attempt is None:
                 continue
-            at_ms = codec.epoch_ms(attempt.at)
+            at_ms = row_codec.epoch_ms(attempt.at)
             if attempt.answer is None:
                 begun.append((row["id"], attempt.number, at_ms))
             else:
@@ -328,7 +327,7 @@ class SqliteLedger:
             if change.frees is not None:
                 self._free(row, change.frees, change.entry.reason)
 
-    def _free(self, row: codec.Row, members: Members, why: str | None) -> None:
+    def _free(self, row: row_codec.Row, members: Members, why: str | None) -> None:
         failure = why if members is Members.FAILED else None
         self._connection.execute(
             "UPDATE tally SET entry_id = NULL, released_from = ?, failure = ? WHERE entry_id = ?",
@@ -339,11 +338,11 @@ class SqliteLedger:
         )
 
 
-def _group(row: codec.Row) -> Group:
+def _group(row: row_codec.Row) -> Group:
     return Group(
-        meter=codec.meter_of(row),
+        meter=row_codec.meter_of(row),
         hour=UsageHour(row["hour"]),
-        tags=codec.tags_of(row["tags"]),
+        tags=row_codec.tags_of(row["tags"]),
         quantity=Quantity(row["micros"]),
         record_count=row["record_count"],
         earliest_ns=row["earliest_ns"],

@@ -10,16 +10,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from marketplace_metering.adapters.sqlite import codec
+from marketplace_metering.adapters.sqlite import row_codec
 from marketplace_metering.core.balance import Balance, Sum
 from marketplace_metering.core.hours import UsageHour, instant
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import EntryKey, State
 from marketplace_metering.core.limits import MICROS_PER_UNIT
 from marketplace_metering.core.quantity import Quantity
-from marketplace_metering.core.record import Problem, UsageRecord
-from marketplace_metering.ports import RefusedInput
-from marketplace_metering.reports import AttemptLog, EntryFilter, EntryView, RecordView
+from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
+from marketplace_metering.ports import AttemptLog, EntryFilter, EntryView, RecordView
 
 # SQLite's sum() of integers overflows above 2^63, which 923 full windows reach: whole units and
 # millionths are summed apart.
@@ -86,7 +85,7 @@ class SqliteReports:
                 _add(sums[row["product"]][state], row["quantity_micros"], row["record_count"])
                 carried[row["product"]] += sum(
                     line.quantity.micros
-                    for line in codec.lines_of(row["lines"])
+                    for line in row_codec.lines_of(row["lines"])
                     if line.hour.number != row["hour"]
                 )
             unreadable: defaultdict[str | None, int] = defaultdict(int)
@@ -113,7 +112,7 @@ class SqliteReports:
             where, values = f"{where} AND entry.state = ?", (*values, which.state)
         limit = -1 if which.limit is None else which.limit
         rows = self._connection.execute(
-            f"{codec.ENTRY} WHERE {where} ORDER BY book.product, book.account, book.dimension, "
+            f"{row_codec.ENTRY} WHERE {where} ORDER BY book.product, book.account, book.dimension, "
             "meter.license_arn, entry.hour, entry.serial LIMIT ?",
             (*values, limit),
         )
@@ -140,8 +139,8 @@ class SqliteReports:
         return [
             AttemptLog(
                 row["number"],
-                codec.from_ms(row["begun_at_ms"]),
-                None if row["answered_at_ms"] is None else codec.from_ms(row["answered_at_ms"]),
+                row_codec.from_ms(row["begun_at_ms"]),
+                None if row["answered_at_ms"] is None else row_codec.from_ms(row["answered_at_ms"]),
                 row["answer"],
                 row["words"],
             )
@@ -202,10 +201,10 @@ class SqliteReports:
     def _entry(self, number: int | None) -> EntryView | None:
         if number is None:
             return None
-        rows = self._connection.execute(f"{codec.ENTRY} WHERE entry.id = ?", (number,))
+        rows = self._connection.execute(f"{row_codec.ENTRY} WHERE entry.id = ?", (number,))
         return _entry_view(rows.fetchone())
 
-    def _record_view(self, row: codec.Row) -> RecordView:
+    def _record_view(self, row: row_codec.Row) -> RecordView:
         extras: dict[str, Any] = {}
         if row["extras"] is not None:
             extras = json.loads(row["extras"], parse_float=Decimal)
@@ -216,7 +215,7 @@ class SqliteReports:
             row["created_ns"],
             row["micros"],
             row["license_arn"] or None,
-            codec.tags_of(row["tags"]),
+            row_codec.tags_of(row["tags"]),
             row["event_id"],
             extras,
         )
@@ -254,5 +253,5 @@ def _add(to: list[int], micros: int, records: int) -> None:
     to[1] += records
 
 
-def _entry_view(row: codec.Row) -> EntryView:
-    return EntryView(codec.entry_of(row), codec.from_ms(row["sealed_at_ms"]))
+def _entry_view(row: row_codec.Row) -> EntryView:
+    return EntryView(row_codec.entry_of(row), row_codec.from_ms(row["sealed_at_ms"]))

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from marketplace_metering.adapters.sqlite import alarms
 from marketplace_metering.adapters.sqlite.connection import StoreUnusableError, connect
-from marketplace_metering.adapters.sqlite.identities import Identities
+from marketplace_metering.adapters.sqlite.ids import Identities
+from marketplace_metering.adapters.sqlite.intake import SqliteIntake
 from marketplace_metering.adapters.sqlite.ledger import SqliteLedger
-from marketplace_metering.adapters.sqlite.records import SqliteIntake
 from marketplace_metering.core.ledger import Alarm
 
 __all__ = ["SqliteStore", "StoreUnusableError"]

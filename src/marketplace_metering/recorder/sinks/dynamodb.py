@@ -15,14 +15,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
 
-from marketplace_metering.core.pending import PENDING, SHARDS, SHARDS_MAX
 from marketplace_metering.core.quantity import Quantity, micros_of
 from marketplace_metering.core.record import Problem, UsageRecord
-from marketplace_metering.recorder.batches import timestamp_text
+from marketplace_metering.core.record_rules import PENDING, SHARDS, SHARDS_MAX
 from marketplace_metering.recorder.errors import RecorderSettingError
-from marketplace_metering.recorder.places import next_place
 from marketplace_metering.recorder.segments import SUM
 from marketplace_metering.recorder.sinks.port import Delivered
+from marketplace_metering.recorder.sort_key import next_place
+from marketplace_metering.recorder.spool.batch_file import timestamp_text
 
 SCHEME = "dynamodb://"
 SUFFIX = "-MeteringRecords"  # the guide's name of the table, after the stack's
@@ -210,7 +210,7 @@ def _concerns_one(error: Exception) -> bool:
 
 def reason_of(error: Exception) -> str:
     """What went wrong, in a line for the log; what could be a secret is taken out."""
-    from marketplace_metering.recorder.secrets import without_secrets
+    from marketplace_metering.recorder.log import without_secrets
 
     return without_secrets(f"{type(error).__name__}: {error}")
 

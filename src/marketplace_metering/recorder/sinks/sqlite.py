@@ -12,7 +12,8 @@ from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.recorder.sinks.port import Delivered
 
 if TYPE_CHECKING:
-    from marketplace_metering.ports import Intake, RefusedInput
+    from marketplace_metering.core.record import RefusedInput
+    from marketplace_metering.ports import Intake
     from marketplace_metering.wiring import OpenStore
 
 SQLITE = "sqlite:///"
@@ -93,8 +94,8 @@ class SqliteSink:
 
 
 def _refused(record: UsageRecord, problem: Problem) -> RefusedInput:
-    from marketplace_metering.ports import RefusedInput
-    from marketplace_metering.recorder.batches import text_of
+    from marketplace_metering.core.record import RefusedInput
+    from marketplace_metering.recorder.spool.batch_file import text_of
 
     text = text_of([record]).decode().strip()
     return RefusedInput(SOURCE, text, (problem,), record.product, record.quantity)

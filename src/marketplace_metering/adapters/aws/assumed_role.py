@@ -1,0 +1,61 @@
+"""Reporting usage with a role of the seller account, when metering runs in another one.
+
+AWS accepts usage only from the account that published the product (BatchMeterUsage reference).
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    CredentialResolver,
+    DeferredRefreshableCredentials,
+)
+
+from marketplace_metering.adapters.aws.clients import AwsClient
+from marketplace_metering.adapters.aws.metering_api import REGION_DEFAULT, connect
+
+SESSION_NAME = "marketplace-metering"
+TIMEOUT_S = 5
+
+
+class AssumedRole(CredentialProvider):
+    """Credentials of a role; they are renewed before their hour is over."""
+
+    METHOD = "marketplace-metering-role"
+
+    def __init__(self, role_arn: str, external_id: str) -> None:
+        super().__init__()
+        self._own = botocore.session.get_session()
+        self._role_arn = role_arn
+        self._extra = {"RoleSessionName": SESSION_NAME}
+        if external_id:
+            self._extra["ExternalId"] = external_id
+
+    def load(self) -> DeferredRefreshableCredentials:
+        """Nothing is asked of STS before the first request is signed."""
+        fetcher = AssumeRoleCredentialFetcher(
+            client_creator=self._sts,
+            source_credentials=self._own.get_credentials(),
+            role_arn=self._role_arn,
+            extra_args=self._extra,
+        )
+        return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
+
+    def _sts(self, service: str, **credentials: Any) -> AwsClient:  # noqa: ANN401 - botocore's
+        config = Config(connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S)
+        return self._own.create_client(service, config=config, **credentials)
+
+
+def connect_as(role_arn: str, external_id: str, region: str | None) -> AwsClient:
+    """A client for the metering API that acts as the role; see `marketplace_api.connect`."""
+    assumed = botocore.session.get_session()
+    provider = AssumedRole(role_arn, external_id)
+    assumed.register_component("credential_provider", CredentialResolver([provider]))
+    session = boto3.session.Session(botocore_session=assumed)
+    return cast("AwsClient", connect(region or REGION_DEFAULT, session))

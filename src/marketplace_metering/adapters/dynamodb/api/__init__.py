@@ -1,0 +1,1 @@
+"""Talking to DynamoDB; nothing here knows of metering."""

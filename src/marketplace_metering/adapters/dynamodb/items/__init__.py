@@ -1,0 +1,1 @@
+"""What lies in the tables: each kind of item, written and read."""

@@ -1,0 +1,1 @@
+"""From pending usage to ledger entries."""

@@ -1,0 +1,265 @@
+"""Storing plans: the entries, their members and the head of the book in one transaction.
+
+Plans of several books share a transaction; a condition that one of them fails is told apart from
+the others, which are written again without it. A plan too large for one transaction takes several,
+each of which is whole in itself and brings the book to a next version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, size_of
+from marketplace_metering.adapters.dynamodb.api.requests import (
+    TRANSACTION_BYTES_MAX,
+    TRANSACTION_ITEMS_MAX,
+    Calls,
+    Refusal,
+    StoreError,
+)
+from marketplace_metering.adapters.dynamodb.items import keys
+from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
+from marketplace_metering.adapters.dynamodb.items.book_head import (
+    NO_WINDOW,
+    Cover,
+    Head,
+    HeldBook,
+    Holding,
+    cover,
+    read_heads,
+)
+from marketplace_metering.adapters.dynamodb.items.chunks import Parts
+from marketplace_metering.adapters.dynamodb.items.entry import (
+    Covering,
+    Rejected,
+    Stored,
+    epoch_ms,
+    new_item,
+    rejected_item,
+)
+from marketplace_metering.adapters.dynamodb.items.keys import Place
+from marketplace_metering.adapters.dynamodb.items.member_list import Columns, Members
+from marketplace_metering.adapters.dynamodb.items.tables import TableNames
+from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
+from marketplace_metering.core.identity import BookKey
+from marketplace_metering.core.ledger import Alarm
+from marketplace_metering.core.plan import Book, Group, Plan, Sealing
+
+COVERS_PER_STEP = 40
+ALARMS_PER_STEP = 40
+NUMBERS_PER_VERSION = 100
+
+
+@dataclass(slots=True)
+class _Step:
+    """What one transaction does for one book."""
+
+    plan: int
+    before: Head
+    after: Head
+    writes: list[dict[str, Any]]
+    coverings: list[Covering]
+    parts: Parts
+    size: int = 0
+
+
+@dataclass(slots=True)
+class _Piece:
+    """As much of a plan as one transaction takes."""
+
+    sealings: list[Sealing] = field(default_factory=list)
+    rejected: list[tuple[Group, str]] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
+
+
+class SealingLedger:
+    """Takes plans."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        names: TableNames,
+        alarms: Alarms,
+        memory: Memory,
+        new_revision: Callable[[], str],
+    ) -> None:
+        self._calls = calls
+        self._names = names
+        self._alarms = alarms
+        self._memory = memory
+        self._new_revision = new_revision
+
+    def append(self, plans: Sequence[Plan], now: datetime) -> list[bool]:
+        """Store each plan whole, or answer False if its book changed since it was read."""
+        stored = [True] * len(plans)
+        heads = self._heads([plan.book for plan in plans])
+        small: list[_Step] = []
+        for number, plan in enumerate(plans):
+            head = heads.pop(plan.book.key, None)
+            if head is None or head.version != plan.book.version:
+                stored[number] = False  # of two plans for one book the first makes the other stale
+                continue
+            pieces = list(_pieces(plan))
+            if len(pieces) == 1:
+                small.append(self._step(number, head, pieces[0], now))
+            else:
+                stored[number] = self._store_pieces(number, head, pieces, now)
+        for steps in _shared(small):
+            for step in self._store(steps):
+                stored[step.plan] = False
+        return stored
+
+    def _heads(self, books: Sequence[Book]) -> dict[BookKey, Head]:
+        heads = {book.key: book.head for book in books if isinstance(book, HeldBook)}
+        others = {keys.book_pk(book.key): book.key for book in books if book.key not in heads}
+        if others:
+            read = read_heads(self._calls, self._names.ledger, others)
+            heads.update((others[pk], head) for pk, head in read.items())
+        return heads
+
+    def _store_pieces(self, number: int, head: Head, pieces: list[_Piece], now: datetime) -> bool:
+        for piece in pieces:
+            step = self._step(number, head, piece, now)
+            if self._store([step]):
+                return False
+            head = step.after
+        return True
+
+    def _step(self, number: int, head: Head, piece: _Piece, now: datetime) -> _Step:
+        parts = Parts()
+        covers: list[Cover] = []
+        coverings: list[Covering] = []
+        writes: list[dict[str, Any]] = []
+        before = head
+        for sealing in piece.sealings:
+            head, stored, covered = self._sealed(head, sealing, parts, now)
+            coverings.append(stored)
+            covers.append(covered)
+            writes.append(self._put_if_absent(new_item(stored, parts)))
+        for index, (group, why) in enumerate(piece.rejected):
+            serial = head.version * NUMBERS_PER_VERSION + index
+            rejected, covered = self._rejected(head.pk, group, why, serial, parts, now)
+            coverings.append(rejected)
+            covers.append(covered)
+            writes.append(self._put_if_absent(rejected_item(rejected)))
+        writes += [self._alarms.write(alarm) for alarm in piece.alarms]
+        after = head.bumped([*head.covers, *covers], now)
+        writes.insert(0, after.write(self._names.ledger, before))
+        size = sum(size_of(write["Put"]["Item"]) for write in writes)
+        return _Step(number, before, after, writes, coverings, parts, size)
+
+    def _put_if_absent(self, item: Attributes) -> dict[str, Any]:
+        nobody_sealed_the_window = "attribute_not_exists(pk)"
+        return {
+            "Put": {
+                "TableName": self._names.ledger,
+                "Item": item,
+                "ConditionExpression": nobody_sealed_the_window,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _sealed(
+        self, head: Head, sealing: Sealing, parts: Parts, now: datetime
+    ) -> tuple[Head, Stored, Cover]:
+        entry = sealing.entry
+        members = Members.of((group.tags, _columns(group)) for group in sealing.groups)
+        assert len(members) == entry.record_count, f"{len(members)} members in {entry}"
+        head, identity = head.with_license(entry.window.meter.license_arn)
+        stored = Stored(
+            place=keys.entry_place(entry.key),
+            revision=self._new_revision(),
+            members=parts.take(head.pk, members.encode()),
+            entry=entry,
+            sealed_at_ms=epoch_ms(now),
+        )
+        hour = entry.window.hour.number
+        first_ns, last_ns = members.first_ns, members.last_ns
+        return head, stored, cover(hour, identity, entry.serial, Holding.LIVE, first_ns, last_ns)
+
+    def _rejected(
+        self, pk: str, group: Group, why: str, serial: int, parts: Parts, now: datetime
+    ) -> tuple[Rejected, Cover]:
+        members = Members.of([(group.tags, _columns(group))])
+        hour = group.hour.number
+        rejected = Rejected(
+            place=Place(pk, keys.hour_sk(hour, keys.REJECTED, serial)),
+            revision=self._new_revision(),
+            members=parts.take(pk, members.encode()),
+            marks_due_at_ms=epoch_ms(now),
+            why=why,
+        )
+        first_ns, last_ns = members.first_ns, members.last_ns
+        return rejected, cover(hour, NO_WINDOW, serial, Holding.LISTED, first_ns, last_ns)
+
+    def _store(self, steps: list[_Step]) -> list[_Step]:
+        """Write what several books' steps do; answers those whose book had changed."""
+        stale: list[_Step] = []
+        parts = (item for step in steps for item in step.parts.items.values())
+        self._calls.put(self._names.ledger, parts)
+        while steps:
+            owners = [step for step in steps for _write in step.writes]
+            writes = [write for step in steps for write in step.writes]
+            refused = self._calls.transact(writes)
+            if refused is None or _are_own(refused, writes):
+                self._remember(steps, writes)
+                return stale
+            lost = {id(owner) for owner, refusal in zip(owners, refused, strict=True) if refusal}
+            for refusal in refused:
+                if refusal is not None and refusal.invalid is not None:
+                    raise StoreError(refusal.invalid)
+            stale += [step for step in steps if id(step) in lost]
+            steps = [step for step in steps if id(step) not in lost]
+        return stale
+
+    def _remember(self, steps: list[_Step], writes: list[dict[str, Any]]) -> None:
+        self._alarms.were_raised(writes)
+        for step in steps:
+            for covering in step.coverings:
+                self._memory.wrote(covering)
+
+
+def _are_own(refused: list[Refusal | None], writes: list[dict[str, Any]]) -> bool:
+    """Whether the transaction was done after all and only the answer to it was lost."""
+    for refusal, write in zip(refused, writes, strict=True):
+        there = (refusal.there if refusal is not None else None) or {}
+        if "revision" in there:
+            return bool(there["revision"] == write["Put"]["Item"].get("revision"))
+    return False
+
+
+def _columns(group: Group) -> Columns:
+    assert isinstance(group.members, Columns), "a group of another store"
+    return group.members
+
+
+def _pieces(plan: Plan) -> Iterator[_Piece]:
+    """The plan in as few transactions as it needs: nearly always one."""
+    covers: list[Sealing | tuple[Group, str]] = [*plan.sealings, *plan.rejected]
+    alarms = list(plan.alarms)
+    while covers or alarms:
+        piece = _Piece(alarms=alarms[:ALARMS_PER_STEP])
+        for each in covers[:COVERS_PER_STEP]:
+            if isinstance(each, Sealing):
+                piece.sealings.append(each)
+            else:
+                piece.rejected.append(each)
+        covers, alarms = covers[COVERS_PER_STEP:], alarms[ALARMS_PER_STEP:]
+        yield piece
+
+
+def _shared(steps: list[_Step]) -> Iterator[list[_Step]]:
+    """Steps of different books that fit into one transaction."""
+    together: list[_Step] = []
+    for step in steps:
+        count = sum(len(each.writes) for each in (*together, step))
+        size = sum(each.size for each in (*together, step))
+        if together and (count > TRANSACTION_ITEMS_MAX or size > TRANSACTION_BYTES_MAX):
+            yield together
+            together = []
+        together.append(step)
+    if together:
+        yield together

@@ -1,0 +1,185 @@
+"""A person's retry: a usage record that the ledger has settled or parked is pending again.
+
+The ledger is the truth, so setting `metering_pending` never bills anything twice:
+
+    unchanged, in a parked entry       the entry is due at once
+    unchanged, in a settled one        its mark is written again
+    repaired, nothing of it at AWS     the entry is released, the usage goes where it belongs now
+    repaired, but AWS may have it      marked as failed, with why; an alarm names the quantity
+    of a released entry, or rejected   free: it is planned like any other
+
+Each is first read again from the table itself: the index may show an old picture of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, timestamp_ns
+from marketplace_metering.adapters.dynamodb.api.requests import STATEMENTS_MAX, Calls, portions
+from marketplace_metering.adapters.dynamodb.items import keys
+from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
+from marketplace_metering.adapters.dynamodb.items.entry import Stored
+from marketplace_metering.adapters.dynamodb.items.keys import Place
+from marketplace_metering.adapters.dynamodb.items.tables import TableNames
+from marketplace_metering.adapters.dynamodb.items.usage_record import key_of, parse
+from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import Match, is_as_sealed
+from marketplace_metering.adapters.dynamodb.sealing.pending_reader import GroupKey
+from marketplace_metering.adapters.dynamodb.sealing.reject_malformed import Refused, mark_refused
+from marketplace_metering.adapters.dynamodb.settling.change import Changes
+from marketplace_metering.adapters.dynamodb.settling.outcome_marks import mark_of, marking
+from marketplace_metering.adapters.dynamodb.settling.write_back import WriteBack
+from marketplace_metering.core import ledger
+from marketplace_metering.core.identity import BookKey, Window
+from marketplace_metering.core.ledger import Alarm, AlarmKind, Change, Entry, EntryKey, State
+from marketplace_metering.core.quantity import Quantity
+from marketplace_metering.core.record import UsageRecord
+
+
+@dataclass(slots=True)
+class Retried:
+    """What came of it."""
+
+    free: dict[BookKey, set[int]] = field(default_factory=dict)
+    released: list[EntryKey] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Wishes:
+    """What people want of entries, and what cannot be done about usage records."""
+
+    hasten: dict[Place, EntryKey] = field(default_factory=dict)
+    mark_again: list[Match] = field(default_factory=list)
+    release: dict[Place, list[tuple[Match, Attributes]]] = field(default_factory=dict)
+    stuck: list[tuple[Match, Attributes]] = field(default_factory=list)
+
+
+class Retries:
+    """Settles what is doubtful about pending usage."""
+
+    def __init__(
+        self, calls: Calls, names: TableNames, alarms: Alarms, changes: Changes, marks: WriteBack
+    ) -> None:
+        self._calls = calls
+        self._names = names
+        self._alarms = alarms
+        self._changes = changes
+        self._marks = marks
+
+    def settle(self, matches: Iterable[Match], now: datetime) -> Retried:
+        """Do what the people want where the ledger allows it, and tell them where it does not."""
+        retried = Retried()
+        wishes = self._wishes(list(matches), now, retried)
+        self._changes.change(
+            list(wishes.hasten.values()),
+            lambda entry: ledger.hasten(entry, now),
+            now,
+            is_marked_anew=True,
+        )
+        self._mark_again(wishes.mark_again)
+        self._release(wishes, now, retried)
+        mark_refused(
+            self._calls,
+            self._names,
+            self._alarms,
+            (_stuck(match, item, now) for match, item in wishes.stuck),
+        )
+        return retried
+
+    def _wishes(self, matches: list[Match], now: datetime, retried: Retried) -> _Wishes:
+        wishes = _Wishes()
+        items = self._read(matches)
+        for match in matches:
+            item = items.get((match.book.account, match.ns))
+            if item is None or not _is_as_shown(item, match, now):
+                continue  # the index shows an old picture: the next run sees it as it is
+            covering = match.covering
+            is_same = is_as_sealed(covering, match.said, match.book, match.group, match.micros)
+            if not isinstance(covering, Stored) or covering.entry.state is State.RELEASED:
+                retried.free.setdefault(match.book, set()).add(match.ns)
+            elif not is_same and covering.entry.state.is_settled:
+                wishes.stuck.append((match, item))
+            elif not is_same:
+                wishes.release.setdefault(covering.place, []).append((match, item))
+            elif covering.entry.state is State.PARKED:
+                wishes.hasten[covering.place] = covering.entry.key
+            elif covering.entry.state.is_settled:
+                wishes.mark_again.append(match)
+        return wishes
+
+    def _read(self, matches: list[Match]) -> dict[tuple[str, int], Attributes]:
+        wanted = dict.fromkeys((match.book.account, match.ns) for match in matches)
+        found: dict[tuple[str, int], Attributes] = {}
+        record_keys = (key_of(account, ns) for account, ns in wanted)
+        for item in self._calls.get(self._names.records, record_keys):
+            ns = timestamp_ns(item["create_timestamp"]["N"])
+            assert ns is not None, "it was asked for by its nanoseconds"
+            found[item["customerAWSAccountId"]["S"], ns] = item
+        return found
+
+    def _mark_again(self, matches: list[Match]) -> None:
+        for part in portions(matches, STATEMENTS_MAX):
+            statements = []
+            for match in part:
+                mark = mark_of(match.covering)
+                assert mark is not None, "a settled entry has a mark"
+                statements.append(
+                    marking(
+                        self._names.records, match.covering, mark, self._marks.expires_s(mark)
+                    ).statement(match.ns, match.said.micros)
+                )
+            self._calls.execute(statements)
+
+    def _release(self, wishes: _Wishes, now: datetime, retried: Retried) -> None:
+        for place, repaired in wishes.release.items():
+            covering = repaired[0][0].covering
+            assert isinstance(covering, Stored)
+            released = self._changes.change([covering.entry.key], _releasing, now)
+            if released:
+                retried.released.append(covering.entry.key)
+                self._marks.of_entries([place])
+            else:
+                wishes.stuck.extend(repaired)
+
+
+def _releasing(entry: Entry) -> Change | None:
+    return ledger.release(
+        entry, "a usage record of this window was repaired; its usage is planned anew"
+    )
+
+
+def _is_as_shown(item: Attributes, match: Match, now: datetime) -> bool:
+    """Whether the usage record is pending and says what the index shows of it."""
+    found = parse(item, now)
+    return (
+        isinstance(found, UsageRecord)  # which it is only while it is pending
+        and found.meter.book_key == match.book
+        and GroupKey(found.license_arn, found.hour.number, found.tags) == match.group
+        and found.micros == match.micros
+    )
+
+
+def _stuck(match: Match, item: Attributes, now: datetime) -> Refused:
+    """A usage record that cannot be billed as it is now."""
+    covering = match.covering
+    assert isinstance(covering, Stored)
+    entry = covering.entry
+    book = keys.book_key_of(covering.place.pk)
+    if entry.state.is_settled:
+        state = f"that window is {entry.state}"
+        remedy = "To bill more, record new usage under another create_timestamp"
+    else:
+        state = "AWS may hold that window, for an earlier answer was lost"
+        remedy = "Set metering_pending again when the window is settled"
+    why = (
+        f"this usage record was changed after it was sealed as {book.dimension} "
+        f"{Quantity(match.said.micros)} of product {book.product} in the window "
+        f"{entry.window.hour}, and {state}: what was sent never changes. {remedy}."
+    )
+    found = parse(item, now)
+    assert isinstance(found, UsageRecord), "it was read a moment ago"
+    window = Window(found.meter, found.hour)
+    alarm = Alarm(AlarmKind.REFUSED_INPUT, window, found.quantity, why, now)
+    return Refused(item, why, alarm, covering.place)

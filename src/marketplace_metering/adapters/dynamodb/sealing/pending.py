@@ -1,0 +1,164 @@
+"""Which usage is pending: what the index shows, less what the ledger holds."""
+
+from __future__ import annotations
+
+import gc
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from marketplace_metering.adapters.dynamodb.api.attributes import Attributes
+from marketplace_metering.adapters.dynamodb.api.requests import GET_KEYS_MAX, Calls, portions
+from marketplace_metering.adapters.dynamodb.items import keys
+from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
+from marketplace_metering.adapters.dynamodb.items.book_head import Head, read_heads
+from marketplace_metering.adapters.dynamodb.items.member_list import Columns
+from marketplace_metering.adapters.dynamodb.items.tables import TableNames, pending_pages
+from marketplace_metering.adapters.dynamodb.items.usage_record import parse, readable_quantity
+from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import Comparison, compare
+from marketplace_metering.adapters.dynamodb.sealing.operator_retries import Retries
+from marketplace_metering.adapters.dynamodb.sealing.pending_reader import (
+    PendingBook,
+    Reader,
+    groups_of,
+)
+from marketplace_metering.adapters.dynamodb.sealing.reject_malformed import Refused, mark_refused
+from marketplace_metering.core.hours import UsageHour
+from marketplace_metering.core.identity import BookKey
+from marketplace_metering.core.ledger import Alarm, AlarmKind
+from marketplace_metering.core.plan import Book, Group
+from marketplace_metering.core.policy import Policy
+from marketplace_metering.core.record import UsageRecord
+
+ROUNDS = 3
+
+
+@contextmanager
+def collecting_nothing() -> Iterator[None]:
+    """Without Python's collector of cycles.
+
+    A page is tens of thousands of new dicts, none of them in a cycle. For every few hundred of
+    them the collector would walk through others: a third of the time it takes to read a page.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+class PendingUsage:
+    """The pending usage of a store."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        names: TableNames,
+        alarms: Alarms,
+        retries: Retries,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._calls = calls
+        self._names = names
+        self._alarms = alarms
+        self._retries = retries
+        self._clock = clock
+
+    def books(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
+        """Every book with pending groups."""
+        oldest = UsageHour.of(now - policy.window_length - timedelta(hours=1))
+        reader = Reader(now)
+        shards: set[str] = set()
+        with collecting_nothing():
+            for page in pending_pages(self._calls, self._names.records):
+                shards.update(item["metering_pending"]["S"] for item in page[:1])
+                reader.take(page)
+        reading = reader.reading
+        # Usage of the time since this run began is not "in the future": it is judged by the clock.
+        self._refuse(reading.malformed, max(now, self._clock()))
+        for part in portions(sorted(reading.books), GET_KEYS_MAX):
+            books = {key: reading.books.pop(key) for key in part}
+            moved = {key: _seen_twice(book) for key, book in books.items() if len(shards) > 1}
+            yield from self._some(books, moved, oldest, now)
+
+    def _refuse(self, malformed: list[Attributes], now: datetime) -> None:
+        judged = (_malformed(item, now) for item in malformed)
+        refused = (each for each in judged if each is not None)
+        mark_refused(self._calls, self._names, self._alarms, refused)
+
+    def _some(
+        self,
+        books: dict[BookKey, PendingBook],
+        moved: dict[BookKey, set[int]],
+        oldest: UsageHour,
+        now: datetime,
+    ) -> Iterator[tuple[Book, Sequence[Group]]]:
+        for _round in range(ROUNDS):
+            # The books are read after the index: what was sealed by then is in them.
+            heads = self._heads(books)
+            comparison = compare(self._calls, self._names.ledger, books, heads)
+            retried = self._retries.settle(comparison.doubtful, now)
+            if not retried.released:
+                break
+        held = _not_pending(comparison, retried.free)
+        for key, book in books.items():
+            left = _without(book, held.get(key, set()) | moved.get(key, set()))
+            if left.groups:
+                known = heads[key].book(comparison.older[key], oldest)
+                yield known, list(groups_of(key, left))
+
+    def _heads(self, books: dict[BookKey, PendingBook]) -> dict[BookKey, Head]:
+        pks = {keys.book_pk(key): key for key in books}
+        heads = read_heads(self._calls, self._names.ledger, pks)
+        return {pks[pk]: head for pk, head in heads.items()}
+
+
+def _not_pending(comparison: Comparison, free: dict[BookKey, set[int]]) -> dict[BookKey, set[int]]:
+    held = {key: set(times) for key, times in comparison.held.items()}
+    for match in comparison.doubtful:
+        if match.ns not in free.get(match.book, ()):
+            held.setdefault(match.book, set()).add(match.ns)
+    return held
+
+
+def _seen_twice(book: PendingBook) -> set[int]:
+    """Usage records that moved from one shard to another while the shards were being read.
+
+    Which of the two pictures is the newer one, the next run sees.
+    """
+    times = [ns for columns in book.groups.values() for ns in columns.ns]
+    if len(set(times)) == len(times):
+        return set()
+    return {ns for ns, count in Counter(times).items() if count > 1}
+
+
+def _without(book: PendingBook, held: set[int]) -> PendingBook:
+    if not held:
+        return book
+    left = PendingBook()
+    for group, columns in book.groups.items():
+        kept = [
+            (ns, micros)
+            for ns, micros in zip(columns.ns, columns.micros, strict=True)
+            if ns not in held
+        ]
+        if kept:
+            times, quantities = zip(*kept, strict=True)
+            left.groups[group] = Columns(array("q", times), array("q", quantities))
+    return left
+
+
+def _malformed(item: Attributes, now: datetime) -> Refused | None:
+    """What is wrong with it, if anything still is."""
+    problems = parse(item, now)
+    if isinstance(problems, UsageRecord):
+        return None
+    why = " ".join(f"{problem}." for problem in problems)
+    key = f"{item['customerAWSAccountId']['S']} {item['create_timestamp']['N']}"
+    quantity = readable_quantity(item)
+    alarm = Alarm(AlarmKind.REFUSED_INPUT, None, quantity, f"usage record {key}: {why}", now)
+    return Refused(item, why, alarm)

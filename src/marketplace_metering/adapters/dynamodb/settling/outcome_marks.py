@@ -1,0 +1,148 @@
+"""The marks on usage records: what each outcome in the ledger looks like on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from marketplace_metering.adapters.dynamodb.api.attributes import TRUE, number, text, timestamp_text
+from marketplace_metering.adapters.dynamodb.api.requests import Statement
+from marketplace_metering.adapters.dynamodb.items import keys
+from marketplace_metering.adapters.dynamodb.items.entry import Covering, Rejected, Stored, epoch_ms
+from marketplace_metering.core import ledger
+from marketplace_metering.core.ledger import Entry, State
+from marketplace_metering.core.quantity import Quantity
+
+RESPONSE_LENGTH_MAX = 2_000
+
+
+class Fate(Enum):
+    """What a mark tells at a glance."""
+
+    DONE = "done"  # no metering_pending, no metering_failed
+    FAILED = "failed"  # metering_failed, no metering_pending
+    PENDING = "pending"  # metering_pending again
+
+
+class Mark(NamedTuple):
+    """What is written onto every member of an entry."""
+
+    fate: Fate
+    words: str
+
+
+def mark_of(covering: Covering) -> Mark | None:
+    """The mark that fits, or None for a sealed entry: its members are as they were recorded."""
+    if isinstance(covering, Stored):
+        return _mark_of_entry(covering.entry, covering.frees)
+    assert isinstance(covering, Rejected)
+    return Mark(Fate.FAILED, covering.why[:RESPONSE_LENGTH_MAX])
+
+
+def _mark_of_entry(entry: Entry, frees: ledger.Members | None) -> Mark | None:
+    window = f"window {entry.window.hour}, quantity {entry.quantity}"
+    why = entry.reason or ""
+    match entry.state:
+        case State.SEALED:
+            return None
+        case State.BILLED if entry.metering_record_id is not None:
+            words = f"billed: {window}, MeteringRecordId {entry.metering_record_id}"
+            return Mark(Fate.DONE, words)
+        case State.BILLED | State.PRESUMED:
+            return Mark(Fate.DONE, f"{entry.state}: {window}. {why}"[:RESPONSE_LENGTH_MAX])
+        case State.RELEASED if frees is ledger.Members.PENDING:
+            words = f"planned anew, it was not billed: {window}. {why}"
+            return Mark(Fate.PENDING, words[:RESPONSE_LENGTH_MAX])
+        case State.PARKED | State.UNRESOLVED | State.WRITTEN_OFF | State.RELEASED:
+            return Mark(Fate.FAILED, f"{entry.state}: {window}. {why}"[:RESPONSE_LENGTH_MAX])
+
+
+def with_marks(before: Stored, after: Stored, now: datetime, is_asked_for: bool) -> Stored:
+    """The changed entry, with its marks due if they say something else by now."""
+    mark = mark_of(after)
+    if mark is None or (mark == mark_of(before) and not is_asked_for):
+        return after
+    if mark.fate is Fate.PENDING and not before.is_marked:
+        return after  # nobody took `metering_pending` away
+    return replace(after, marks_due_at_ms=epoch_ms(now), marks_done=0, is_marked=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Marking:
+    """The statement that marks a member of one entry, but for which member it is.
+
+    It marks a usage record only if that still says what was sealed.
+    """
+
+    words: str
+    before: list[Any]
+    product: dict[str, str]
+    dimension: dict[str, str]
+    after: list[Any]
+
+    def statement(self, ns: int, micros: int) -> Statement:
+        """For one member."""
+        return Statement(
+            self.words,
+            [
+                *self.before,
+                {"N": timestamp_text(ns)},
+                self.product,
+                self.dimension,
+                _quantity(micros),
+                *self.after,
+            ],
+        )
+
+
+@lru_cache
+def _quantity(micros: int) -> dict[str, str]:
+    return number(str(Quantity(micros)))
+
+
+def marking(
+    table: str,
+    covering: Covering,
+    mark: Mark,
+    expires_s: int | None = None,
+    has_room: bool = True,
+) -> Marking:
+    """How the members of an entry get its mark.
+
+    Without room for the words, on one that is as large as an item may be, only the flags go.
+    """
+    values: list[Any]
+    match mark.fate:
+        case Fate.DONE:
+            flags = 'REMOVE "metering_pending" REMOVE "metering_failed"'
+            values = []
+        case Fate.FAILED:
+            flags = 'REMOVE "metering_pending" SET "metering_failed"=?'
+            values = [TRUE]
+        case Fate.PENDING:
+            flags = 'REMOVE "metering_failed" SET "metering_pending"=?'
+            values = [text("true")]
+    if expires_s is not None:
+        flags += ' SET "expires_at"=?'
+        values.append(number(expires_s))
+    response = 'SET "metering_response"=? SET "metering_entry"=? ' if has_room else ""
+    responses = [text(mark.words), text(str(covering.place))] if has_room else []
+    it_says_what_was_sealed = '"productCode"=? AND "dimension"=? AND "quantity"=?'
+    license_arn = covering.entry.window.meter.license_arn if isinstance(covering, Stored) else None
+    if license_arn is not None:
+        it_says_what_was_sealed += ' AND "licenseArn"=?'
+    words = (
+        f'UPDATE "{table}" {response}{flags} WHERE "customerAWSAccountId"=? '
+        f'AND "create_timestamp"=? AND {it_says_what_was_sealed}'
+    )
+    book = keys.book_key_of(covering.place.pk)
+    return Marking(
+        words,
+        [*responses, *values, text(book.account)],
+        text(book.product),
+        text(book.dimension),
+        [] if license_arn is None else [text(license_arn)],
+    )

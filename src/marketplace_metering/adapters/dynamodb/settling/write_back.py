@@ -1,0 +1,223 @@
+"""Bringing the marks on usage records up to the ledger.
+
+An entry whose members' marks are behind it stands in an index until they are up to it. The marks
+are written twenty-five at a time, one write each, and only onto a usage record that still says
+what was sealed: one that was overwritten or repaired since is left to the next sealing run. If an
+entry changed while its marks were being written, they are written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import NamedTuple
+
+from marketplace_metering.adapters.dynamodb.api.attributes import text
+from marketplace_metering.adapters.dynamodb.api.requests import (
+    GET_KEYS_MAX,
+    STATEMENTS_MAX,
+    Calls,
+    portions,
+)
+from marketplace_metering.adapters.dynamodb.items import keys, tables
+from marketplace_metering.adapters.dynamodb.items.chunks import read_contents
+from marketplace_metering.adapters.dynamodb.items.entry import (
+    MARKS,
+    Covering,
+    epoch_ms,
+    read_covering,
+    update_statement,
+)
+from marketplace_metering.adapters.dynamodb.items.keys import Place
+from marketplace_metering.adapters.dynamodb.items.member_list import Members
+from marketplace_metering.adapters.dynamodb.items.tables import TableNames
+from marketplace_metering.adapters.dynamodb.settling.outcome_marks import (
+    Fate,
+    Mark,
+    Marking,
+    mark_of,
+    marking,
+)
+from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
+
+TRIES = 5
+BATCHES_PER_WORKER = 4  # between two looks at the clock
+
+
+@dataclass(slots=True)
+class _Work:
+    """An entry whose members are being marked."""
+
+    covering: Covering
+    mark: Mark
+    content: bytes
+    marking: Marking
+    done: int
+    is_whole: bool = False
+
+
+class _Step(NamedTuple):
+    """One usage record to be marked."""
+
+    work: _Work
+    ns: int
+    micros: int
+
+
+class WriteBack:
+    """The marks of a store."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        names: TableNames,
+        memory: Memory,
+        now: Callable[[], datetime],
+        new_revision: Callable[[], str],
+        workers: int,
+        retention: timedelta | None,
+    ) -> None:
+        self._calls = calls
+        self._names = names
+        self._memory = memory
+        self._now = now
+        self._new_revision = new_revision
+        self._workers = workers
+        self._retention = retention
+
+    def all_due(self, until: datetime | None) -> int:
+        """Bring every mark that is behind up to the ledger; answers how many were written."""
+        marked = 0
+        for places in portions(self._due_places(), GET_KEYS_MAX):
+            if self._is_over(until):
+                break
+            marked += self.of_entries(places, until)
+        return marked
+
+    def _due_places(self) -> Iterator[Place]:
+        own = list(self._memory.marks_due)
+        rows = self._calls.items(
+            TableName=self._names.ledger,
+            IndexName=tables.OUTBOX_INDEX,
+            KeyConditionExpression="outbox = :marks",
+            ExpressionAttributeValues={":marks": text(MARKS)},
+        )
+        # A list: what is marked leaves the index while it is being read.
+        places = [keys.place_of(row) for row in rows]
+        yield from dict.fromkeys([*places, *own])
+
+    def _is_over(self, until: datetime | None) -> bool:
+        return until is not None and self._now() >= until
+
+    def of_entries(self, places: Sequence[Place], until: datetime | None = None) -> int:
+        """Bring the marks of these entries up to the ledger."""
+        marked = 0
+        may_be_overwritten: set[Place] = set()
+        for _try in range(TRIES):
+            work = self._load(places, may_be_overwritten)
+            marked += self._mark(work, until)
+            changed = self._note(work)
+            if not changed or self._is_over(until):
+                break
+            # Another process may have written newer marks, and ours went over them.
+            may_be_overwritten.update(changed)
+            places = changed
+        return marked
+
+    def _load(self, places: Sequence[Place], even_if_not_due: set[Place]) -> list[_Work]:
+        found = read_covering(self._calls, self._names.ledger, places)
+        marks = {
+            place: mark
+            for place, covering in found.items()
+            if (covering.marks_due_at_ms is not None or place in even_if_not_due)
+            and (mark := mark_of(covering)) is not None
+        }
+        for place in places:
+            if place not in marks:
+                self._memory.marks_due.pop(place, None)
+        members = ((place, found[place].members) for place in marks)
+        contents = read_contents(self._calls, self._names.ledger, members)
+        return [
+            _Work(
+                found[place],
+                mark,
+                contents[place],
+                self._marking(found[place], mark),
+                found[place].marks_done,
+            )
+            for place, mark in marks.items()
+        ]
+
+    def _marking(self, covering: Covering, mark: Mark, has_room: bool = True) -> Marking:
+        return marking(self._names.records, covering, mark, self.expires_s(mark), has_room)
+
+    def expires_s(self, mark: Mark) -> int | None:
+        """When usage records with that mark may be deleted: never while a person may need them."""
+        if self._retention is None or mark.fate is not Fate.DONE:
+            return None
+        return epoch_ms(self._now() + self._retention) // 1_000
+
+    def _mark(self, work: list[_Work], until: datetime | None) -> int:
+        marked = 0
+        steps = _steps(work)
+        with ThreadPoolExecutor(self._workers) as pool:
+            while not self._is_over(until):
+                size = self._workers * BATCHES_PER_WORKER
+                batches = list(islice(portions(steps, STATEMENTS_MAX), size))
+                if not batches:
+                    break
+                run = map if self._workers == 1 else pool.map
+                marked += sum(run(self._mark_batch, batches))
+                for batch in batches:
+                    for step in batch:
+                        step.work.done += 1
+        return marked
+
+    def _mark_batch(self, batch: list[_Step]) -> int:
+        statements = [work.marking.statement(ns, micros) for work, ns, micros in batch]
+        refusals = self._calls.execute(statements)
+        for (work, ns, micros), refusal in zip(batch, refusals, strict=True):
+            if refusal is not None and refusal.invalid is not None:
+                flags_only = self._marking(work.covering, work.mark, has_room=False)
+                self._calls.execute([flags_only.statement(ns, micros)])
+        return sum(refusal is None or refusal.invalid is not None for refusal in refusals)
+
+    def _note(self, work: list[_Work]) -> list[Place]:
+        """Note what is marked; answers the entries that changed meanwhile."""
+        changed: list[Place] = []
+        for part in portions((each for each in work if _has_news(each)), STATEMENTS_MAX):
+            statements = [
+                update_statement(self._names.ledger, each.covering, self._noted(each))
+                for each in part
+            ]
+            refusals = self._calls.execute(statements)
+            for each, refusal in zip(part, refusals, strict=True):
+                place = each.covering.place
+                self._memory.entries.pop(place, None)
+                if refusal is not None:
+                    changed.append(place)
+                elif each.is_whole:
+                    self._memory.marks_due.pop(place, None)
+        return changed
+
+    def _noted(self, work: _Work) -> Covering:
+        revision = self._new_revision()
+        if work.is_whole:
+            return replace(work.covering, revision=revision, marks_due_at_ms=None, marks_done=0)
+        return replace(work.covering, revision=revision, marks_done=work.done)
+
+
+def _has_news(work: _Work) -> bool:
+    return work.is_whole or work.done > work.covering.marks_done
+
+
+def _steps(work: list[_Work]) -> Iterator[_Step]:
+    """Every usage record to be marked; an entry's members are unpacked when they come up."""
+    for each in work:
+        members = Members.decode(each.content)
+        for ns, micros in islice(members.pairs(), each.done, None):
+            yield _Step(each, ns, micros)
+        each.is_whole = True

@@ -1,0 +1,66 @@
+"""The machine's own clock, and its log as the place where alarms are told."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from marketplace_metering.core.ledger import Alarm, AlarmKind
+from marketplace_metering.core.quantity import total
+
+
+class SystemClock:
+    """Real time."""
+
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Really wait."""
+        time.sleep(max(seconds, 0.0))
+
+
+logger = logging.getLogger("marketplace_metering.alarm")
+
+
+LINES_PER_KIND = 10  # and one for the rest of them
+
+
+class LogNotifier:
+    """Writes alarms to the log; news that lose no revenue are warnings, the rest errors."""
+
+    def notify(self, alarms: Sequence[Alarm]) -> None:
+        """A few lines for each kind."""
+        by_kind: dict[AlarmKind, list[Alarm]] = {}
+        for alarm in alarms:
+            by_kind.setdefault(alarm.kind, []).append(alarm)
+        for kind, same in by_kind.items():
+            is_news = kind in (AlarmKind.CARRIED_ACROSS_MONTH, AlarmKind.PARKED)
+            level = logging.WARNING if is_news else logging.ERROR
+            # What was refused at the door was told there, line by line.
+            lines = 0 if kind is AlarmKind.REFUSED_INPUT else LINES_PER_KIND
+            for alarm in same[:lines]:
+                logger.log(level, "%s", describe(alarm))
+            rest = same[lines:]
+            if rest:
+                quantity = total(alarm.quantity for alarm in rest if alarm.quantity is not None)
+                logger.log(
+                    level, "%s: %d%s, quantity %s", kind, len(rest), " more" * bool(lines), quantity
+                )
+
+
+def describe(alarm: Alarm) -> str:
+    """The alarm in one line: what, how much, where, why."""
+    parts = [str(alarm.kind)]
+    if alarm.quantity is not None:
+        parts.append(f"quantity {alarm.quantity}")
+    if alarm.window is not None:
+        meter = alarm.window.meter
+        parts.append(
+            f"{meter.product} {meter.account} {meter.dimension} {alarm.window.hour}"
+            + (f" {meter.license_arn}" if meter.license_arn else "")
+        )
+    return f"{', '.join(parts)}: {alarm.text}"

@@ -1,0 +1,196 @@
+"""The words and the JSON of `metering why`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from marketplace_metering.cli.render import iso, out, print_json, when
+from marketplace_metering.core.exact_json import exact_json
+from marketplace_metering.core.hours import UsageHour
+from marketplace_metering.core.identity import Meter
+from marketplace_metering.core.ledger import Entry, State
+from marketplace_metering.ports import EntryFilter, EntryView, RecordView, Reports
+
+MEANING = {
+    State.SEALED: "promised to AWS, not answered yet",
+    State.PARKED: "refused by AWS for now; tried again every hour until its deadline",
+    State.BILLED: "AWS accepted it",
+    State.PRESUMED: "AWS accepted it: an own earlier attempt, whose answer was lost",
+    State.RELEASED: "given back: AWS certainly has none of it",
+    State.UNRESOLVED: "AWS may have billed it; a person has to find out",
+    State.WRITTEN_OFF: "given up by name",
+}
+
+
+def show_records(reports: Reports, views: Sequence[RecordView], as_json: bool) -> None:
+    """Explain usage records."""
+    if as_json:
+        print_json({"usage_records": [_record_json(reports, view) for view in views]})
+        return
+    for view in views:
+        record = view.record
+        out.print(f"usage record {milliseconds(record.created_ns)}", style="bold")
+        _say("product", record.product)
+        _say("licence", record.license_arn)
+        _say("account", record.account)
+        _say("dimension", record.dimension)
+        _say("quantity", str(record.quantity))
+        _say("used", f"in the hour {record.hour}")
+        _say("tags", ", ".join(f"{key}={value}" for key, value in record.tags) or None)
+        _say("event id", record.event_id)
+        _say("recorded", f"from {view.source}")
+        _say("your own", exact_json(record.extras) if record.extras else None)
+        if view.failure is not None:
+            _say("listed", f"not billed: {view.failure}")
+        elif view.entry is None:
+            _say("pending", "no entry covers it yet: metering seal")
+        for entry_view in (view.entry, view.released_from):
+            if entry_view is not None:
+                _show_entry(reports, entry_view)
+        out.print()
+
+
+def show_window(reports: Reports, meter: Meter, hour: UsageHour, as_json: bool) -> bool:
+    """Explain a window, its entries and what waits for it; False if there is nothing."""
+    which = EntryFilter(
+        product=meter.product,
+        account=meter.account,
+        dimension=meter.dimension,
+        license_arn=meter.license_arn or "",
+        hour=hour,
+    )
+    views = list(reports.entries(which))
+    waiting = reports.waiting(meter, hour)
+    if as_json:
+        print_json(
+            {
+                "entries": [entry_json(view, reports) for view in views],
+                "not_covered": [_record_json(reports, view) for view in waiting],
+            }
+        )
+    else:
+        for view in views:
+            _show_entry(reports, view)
+        if waiting:
+            out.print(f"{len(waiting):,} usage records of this hour are in no entry:")
+            show_records(reports, waiting, as_json=False)
+    return bool(views or waiting)
+
+
+def milliseconds(ns: int) -> str:
+    """`create_timestamp` as it is written."""
+    text = f"{Decimal(ns).scaleb(-6):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _say(what: str, text: str | None) -> None:
+    if text is not None:
+        out.print(f"  {what:<10} {text}", markup=False, soft_wrap=True)
+
+
+def _show_entry(reports: Reports, view: EntryView) -> None:
+    entry = view.entry
+    meter = entry.window.meter
+    name = f"{meter.product} {meter.account} {meter.dimension} {entry.window.hour}"
+    out.print(f"window {name}", style="bold", soft_wrap=True)
+    _say("state", f"{entry.state}: {MEANING[entry.state]}")
+    _say("reason", entry.reason)
+    _say("licence", meter.license_arn)
+    _say("quantity", f"{entry.quantity} from {entry.record_count:,} usage records")
+    for line in entry.lines:
+        carried = "" if line.hour == entry.window.hour else ", carried"
+        _say("", f"{line.quantity} of the hour {line.hour}{carried}")
+    for tags, quantity in entry.allocations:
+        words = ", ".join(f"{key}={value}" for key, value in tags) or "untagged"
+        _say("", f"{quantity} for {words}")
+    _say("time stamp", when(entry.stamp))
+    _say("sealed", when(view.sealed_at))
+    _say("deadline", when(entry.deadline))
+    _say("AWS id", entry.metering_record_id)
+    attempts = reports.attempts(entry.key)
+    for attempt in attempts:
+        words = f" ({attempt.words})" if attempt.words else ""
+        _say(
+            "attempt",
+            f"{attempt.number} at {when(attempt.begun_at)}: "
+            f"{attempt.answer or 'no answer was stored'}{words}",
+        )
+    if not attempts:
+        _say("attempt", "none yet: metering submit")
+    if not entry.state.is_settled and attempts:
+        _say("next try", when(entry.retry_at))
+
+
+def _record_json(reports: Reports, view: RecordView) -> dict[str, Any]:
+    record = view.record
+    return {
+        "customerAWSAccountId": record.account,
+        "productCode": record.product,
+        "licenseArn": record.license_arn,
+        "dimension": record.dimension,
+        "create_timestamp": milliseconds(record.created_ns),
+        "quantity": str(record.quantity),
+        "tags": dict(record.tags),
+        "event_id": record.event_id,
+        "source": view.source,
+        "metering_pending": view.metering_pending,
+        "metering_failed": view.metering_failed,
+        "not_billed_because": view.failure,
+        "entry": None if view.entry is None else entry_json(view.entry, reports),
+        "released_from": (
+            None if view.released_from is None else entry_json(view.released_from, reports)
+        ),
+    }
+
+
+def entry_json(view: EntryView, reports: Reports | None = None) -> dict[str, Any]:
+    """An entry, with its attempts if there are reports to read them from."""
+    entry = view.entry
+    meter = entry.window.meter
+    value: dict[str, Any] = {
+        "product": meter.product,
+        "licenseArn": meter.license_arn,
+        "account": meter.account,
+        "dimension": meter.dimension,
+        "hour": str(entry.window.hour),
+        "state": str(entry.state),
+        "reason": entry.reason,
+        "quantity": str(entry.quantity),
+        "usage_records": entry.record_count,
+        "timestamp": iso(entry.stamp),
+        "deadline": iso(entry.deadline),
+        "sealed_at": iso(view.sealed_at),
+        "lines": _lines_json(entry),
+        "allocations": [
+            {"tags": dict(tags), "quantity": str(quantity)} for tags, quantity in entry.allocations
+        ],
+        "attempts_begun": entry.begun,
+        "attempts_refused": entry.refused,
+        "metering_record_id": entry.metering_record_id,
+    }
+    if reports is not None:
+        value["attempts"] = [
+            {
+                "number": attempt.number,
+                "begun_at": iso(attempt.begun_at),
+                "answered_at": iso(attempt.answered_at),
+                "answer": attempt.answer,
+                "words": attempt.words,
+            }
+            for attempt in reports.attempts(entry.key)
+        ]
+    return value
+
+
+def _lines_json(entry: Entry) -> list[dict[str, Any]]:
+    return [
+        {
+            "hour": str(line.hour),
+            "quantity": str(line.quantity),
+            "usage_records": line.record_count,
+            "carried": line.hour != entry.window.hour,
+        }
+        for line in entry.lines
+    ]

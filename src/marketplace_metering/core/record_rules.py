@@ -1,0 +1,343 @@
+"""The guide's format: what is a usage record, and what is wrong with what is not.
+
+Reading never raises for bad input: it answers with a record or with every problem found, each
+naming the field, the value, the rule and the fix. Attributes that the format does not know are
+the seller's own and are kept untouched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from marketplace_metering.core.hours import NS_PER_MS, epoch_ns
+from marketplace_metering.core.identity import ACCOUNT, LICENSE_ARN, PRODUCT_CODE
+from marketplace_metering.core.limits import (
+    DIMENSION_LENGTH_MAX,
+    QUANTITY_MICROS_MAX,
+    TAG_KEY_LENGTH_MAX,
+    TAG_VALUE_LENGTH_MAX,
+    TAGS_MAX,
+)
+from marketplace_metering.core.quantity import QUANTITY_MAX, micros_of
+from marketplace_metering.core.record import Problem, Tags, UsageRecord
+
+REQUIRED = (
+    "customerAWSAccountId",
+    "productCode",
+    "create_timestamp",
+    "dimension",
+    "quantity",
+    "metering_pending",
+)
+OPTIONAL = ("licenseArn", "tags", "event_id", "metering_failed", "metering_response")
+KNOWN = frozenset(REQUIRED + OPTIONAL)
+
+# Before its first API version (2016-01-14) AWS Marketplace metered nothing: an earlier instant
+# is a unit mistaken, not usage.
+EARLIEST_NS = epoch_ns(datetime(2016, 1, 14, tzinfo=UTC))
+# Clocks of well-kept servers differ by seconds; a quarter of an hour is generous.
+FUTURE_NS_MAX = 15 * 60 * 1_000_000_000
+EVENT_ID_LENGTH_MAX = 256
+
+# [model 1.44.5] Tag.Key and Tag.Value. The model's class reads as a range that lets more through;
+# only what is legal under both readings is accepted (aws-facts 1.2).
+TAG_TEXT = re.compile(r"[a-zA-Z0-9+ \-=._:/@]+")
+
+# The values of `metering_pending` that say that usage is to be metered.
+# The guide writes "true". On DynamoDB all of that is one partition of an index, which takes about
+# 1,000 writes a second (aws-facts 5.1); who writes more spreads usage over shards. Every job reads
+# all of them, so that there is no setting to forget on the reading side.
+PENDING: Final = "true"
+SHARDS_MAX: Final = 20
+SHARDS: Final = tuple(f"{PENDING}.{number}" for number in range(SHARDS_MAX))
+PENDING_VALUES: Final = (PENDING, *SHARDS)
+
+
+def read_record(item: Mapping[str, object], now: datetime) -> UsageRecord | tuple[Problem, ...]:
+    """The usage record that the attributes describe, or every problem that they have."""
+    problems: list[Problem] = []
+    extras = {name: item[name] for name in item if name not in KNOWN}
+    for name in REQUIRED:
+        if item.get(name) is None:
+            problems.append(_missing(name, extras))
+    if extras:
+        problems.extend(_misspelt_license(extras))
+    account = _text(item, "customerAWSAccountId", problems)
+    if account is not None and not ACCOUNT.fullmatch(account):
+        problems.append(
+            Problem.of(
+                "customerAWSAccountId",
+                account,
+                f"must be exactly 12 digits, this has {len(account)} characters",
+                "use the account id that ResolveCustomer returned, leading zeros included",
+            )
+        )
+    product = _text(item, "productCode", problems)
+    if product is not None and not PRODUCT_CODE.fullmatch(product):
+        problems.append(
+            Problem.of(
+                "productCode",
+                product,
+                "must be 1 to 255 letters, digits or -/=:_.@",
+                "copy the product code from the AWS Marketplace Management Portal",
+            )
+        )
+    dimension = _text(item, "dimension", problems)
+    if dimension is not None and not 1 <= len(dimension) <= DIMENSION_LENGTH_MAX:
+        problems.append(
+            Problem.of(
+                "dimension",
+                dimension,
+                "must be 1 to 255 characters",
+                "use the API name of a dimension of the listing, upper and lower case as there",
+            )
+        )
+    created_ns = _created_ns(item.get("create_timestamp"), now, problems)
+    micros = _micros(item.get("quantity"), problems)
+    pending = item.get("metering_pending")
+    if pending is not None and pending not in PENDING_VALUES:
+        problems.append(
+            Problem.of(
+                "metering_pending",
+                pending,
+                'must be the string "true" for usage that is to be metered',
+                'write "metering_pending": "true", in quotes; a record that was metered before '
+                "is not recorded again",
+            )
+        )
+    license_arn = _license(item.get("licenseArn"), problems)
+    tags = _tags(item.get("tags"), problems)
+    event_id = _event_id(item.get("event_id"), problems)
+    if problems:
+        return tuple(problems)
+    assert account is not None and product is not None and dimension is not None
+    assert created_ns is not None and micros is not None
+    return UsageRecord(
+        account, product, dimension, created_ns, micros, license_arn, tags, event_id, extras
+    )
+
+
+def _missing(name: str, extras: Mapping[str, object]) -> Problem:
+    # difflib is only paid for by records that are wrong.
+    from difflib import get_close_matches
+
+    spelling = {other.lower().replace("-", "_"): other for other in extras}
+    close = get_close_matches(name.lower(), spelling, n=1, cutoff=0.75)
+    fix = {
+        "create_timestamp": "give the Unix time of the usage in milliseconds",
+        "metering_pending": 'add "metering_pending": "true"',
+    }.get(name, "add it")
+    if close:
+        fix = f"is it misspelt as {spelling[close[0]]!r}? Rename that attribute to {name!r}"
+    return Problem.of(name, None, "it is missing, and every usage record needs it", fix)
+
+
+def _misspelt_license(extras: Mapping[str, object]) -> list[Problem]:
+    """A licence under another spelling would be metered by product code: the wrong identity."""
+    return [
+        Problem.of(
+            name,
+            extras[name],
+            "it looks like a misspelt 'licenseArn', without which usage is metered by productCode",
+            "rename the attribute to 'licenseArn'",
+        )
+        for name in extras
+        if name.lower().replace("_", "") in ("licensearn", "licencearn")
+    ]
+
+
+def _text(item: Mapping[str, object], name: str, problems: list[Problem]) -> str | None:
+    value = item.get(name)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if is_text(value):
+            return value
+        problems.append(Problem.of(name, value, NO_TEXT, "write it in UTF-8"))
+        return None
+    problems.append(
+        Problem.of(
+            name,
+            value,
+            f"must be a string, this is {_kind(value)}",
+            "write it in quotes",
+        )
+    )
+    return None
+
+
+NO_TEXT = "it holds half of a character (a lone surrogate)"
+
+
+def is_text(value: str) -> bool:
+    """Whether the string can be written at all; JSON lets half a character through."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _kind(value: object) -> str:
+    match value:
+        case bool():
+            return "a boolean"
+        case int() | Decimal():
+            return "a number"
+        case str():
+            return "a string"
+        case Mapping():
+            return "a map"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def _created_ns(value: object, now: datetime, problems: list[Problem]) -> int | None:
+    name = "create_timestamp"
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        problems.append(
+            Problem.of(
+                name,
+                value,
+                f"must be a number, this is {_kind(value)}",
+                "give the Unix time in milliseconds as a number, without quotes or float",
+            )
+        )
+        return None
+    if isinstance(value, Decimal) and not value.is_finite():
+        problems.append(
+            Problem.of(name, value, "must be a finite number", "give the Unix time in ms")
+        )
+        return None
+    ns = micros_of(value)  # a millisecond has a million nanoseconds, as a unit has micros
+    if ns is None:
+        rule = "must have at most six decimals of a millisecond"
+        problems.append(Problem.of(name, value, rule, "round it to a whole millisecond"))
+        return None
+    now_ns = epoch_ns(now)
+    if EARLIEST_NS <= ns <= now_ns + FUTURE_NS_MAX:
+        return ns
+    problems.append(_out_of_time(value, ns, now_ns))
+    return None
+
+
+def _out_of_time(value: int | Decimal, ns: int, now_ns: int) -> Problem:
+    name = "create_timestamp"
+    latest_ns = now_ns + FUTURE_NS_MAX
+    units = (("seconds", 1, 1_000), ("microseconds", 1_000, 1), ("nanoseconds", NS_PER_MS, 1))
+    for unit, divisor, factor in units:
+        if EARLIEST_NS <= ns * factor // divisor <= latest_ns:
+            how = f"multiply it by {factor}" if factor > 1 else f"divide it by {divisor}"
+            return Problem.of(
+                name, value, "must be in milliseconds", f"this looks like {unit}: {how}"
+            )
+    if ns < EARLIEST_NS:
+        return Problem.of(
+            name,
+            value,
+            "lies before 2016-01-14, when AWS Marketplace began to meter",
+            "give the Unix time of the usage in milliseconds",
+        )
+    ahead = timedelta(microseconds=min((ns - now_ns) // 1_000, 86_400_000_000 * 999_999))
+    return Problem.of(
+        name,
+        value,
+        f"lies {_span(ahead)} in the future, usage is recorded after it happened",
+        "correct the clock that wrote it, then record the usage with the true time",
+    )
+
+
+def _span(span: timedelta) -> str:
+    hours = span // timedelta(hours=1)
+    if hours >= 48:
+        return f"{hours // 24} days"
+    if hours >= 2:
+        return f"{hours} hours"
+    return f"{span // timedelta(minutes=1)} minutes"
+
+
+QUANTITY_RULE = f"must be a number from 0 to {QUANTITY_MAX} with at most six decimals"
+
+
+def _micros(value: object, problems: list[Problem]) -> int | None:
+    if value is None:
+        return None
+    micros = None
+    if isinstance(value, float):
+        fix = "pass an int or a Decimal: a float cannot be billed exactly"
+    elif isinstance(value, bool) or not isinstance(value, int | Decimal):
+        fix = f"this is {_kind(value)}: write the number without quotes"
+    elif isinstance(value, Decimal) and not value.is_finite():
+        fix = "record the amount that was really used"
+    elif (micros := micros_of(value)) is None:
+        fix = "round it to six decimals where it is measured"
+    elif micros < 0:
+        fix = "AWS takes nothing back: correct an over-billing with a refund, not with usage"
+    elif micros > QUANTITY_MICROS_MAX:
+        fix = "record it in parts, or in a larger unit of the dimension"
+    else:
+        return micros
+    problems.append(Problem.of("quantity", value, QUANTITY_RULE, fix))
+    return None
+
+
+def _license(value: object, problems: list[Problem]) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and LICENSE_ARN.fullmatch(value):
+        return value
+    problems.append(
+        Problem.of(
+            "licenseArn",
+            value,
+            "must be a licence ARN such as arn:aws:license-manager::111122223333:license:l-0123",
+            "store and send exactly what ResolveCustomer returned",
+        )
+    )
+    return None
+
+
+def _tags(value: object, problems: list[Problem]) -> Tags:
+    if value is None:
+        return ()
+    if not isinstance(value, Mapping):
+        fix = 'write "tags": {"key": "value"}; metadata of your own goes under another name'
+        problems.append(Problem.of("tags", value, "must be a map of strings", fix))
+        return ()
+    if len(value) > TAGS_MAX:
+        rule = f"a usage record has at most {TAGS_MAX} tags, this has {len(value)}"
+        problems.append(Problem.of("tags", dict(value), rule, "leave some out"))
+    for key, text in value.items():
+        for what, part, longest in (
+            ("key", key, TAG_KEY_LENGTH_MAX),
+            ("value", text, TAG_VALUE_LENGTH_MAX),
+        ):
+            if not isinstance(part, str) or len(part) > longest or not TAG_TEXT.fullmatch(part):
+                rule = (
+                    f"a tag {what} must be a string of 1 to {longest} letters, digits, "
+                    "spaces or +-=._:/@"
+                )
+                problems.append(
+                    Problem.of("tags", part, rule, f"correct the {what}, or drop the tag")
+                )
+    if problems:
+        return ()
+    return tuple(sorted(value.items()))
+
+
+def _event_id(value: object, problems: list[Problem]) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and 1 <= len(value) <= EVENT_ID_LENGTH_MAX and is_text(value):
+        return value
+    rule = f"must be a string of 1 to {EVENT_ID_LENGTH_MAX} characters"
+    problems.append(Problem.of("event_id", value, rule, "give each event one id of its own"))
+    return None

@@ -1,0 +1,1 @@
+"""Files of usage: JSON Lines, JSON and CSV into usage records."""

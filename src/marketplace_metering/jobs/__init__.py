@@ -1,0 +1,1 @@
+"""The six verbs of the product: record, seal, submit, deliver alarms, correct, serve."""

@@ -1,0 +1,1 @@
+"""How the promise is proven: simulated worlds, a simulated DynamoDB, and the demo."""

@@ -1,0 +1,325 @@
+"""The client: the operations that the store uses, answered as DynamoDB does, faults included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from marketplace_metering.proof.fake_dynamodb.expressions import (
+    Condition,
+    Item,
+    comparable,
+    normal,
+    statement,
+    terms,
+    updated,
+)
+from marketplace_metering.proof.fake_dynamodb.tables import Index, Table
+from marketplace_metering.proof.worlds.fault_injection import Steps
+
+BEFORE = "the store, before a request"
+AFTER_READING = "the store, after a request"
+AFTER_WRITING = "the store, after a commit"
+READING = frozenset({"Query", "Scan", "GetItem", "BatchGetItem"})
+Response = dict[str, Any]
+REFUSED = "The conditional request failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """DynamoDB's own moods, in a hundred requests."""
+
+    throttled: int = 0
+    conflicts: int = 0  # transactions
+    partly: int = 0  # batches
+    repeated: int = 0  # the answer is lost, and the SDK sends the request again
+    lagging: int = 0  # writes that an index shows only some requests later
+    page: int = 1_000  # items
+
+
+class Moods:
+    """What DynamoDB does with the requests of all processes."""
+
+    def __init__(self, faults: Faults, seed: int) -> None:
+        self.faults = faults
+        self.random = Random(f"dynamodb {seed}")  # noqa: S311 - repeatable, no secrets
+        self.requests = 0
+        self.injected: dict[str, int] = {}
+
+    def strikes(self, kind: str) -> bool:
+        """Whether a fault of this kind happens now."""
+        percent: int = getattr(self.faults, kind)
+        if not percent or self.random.random() * 100 >= percent:
+            return False
+        self.injected[f"DynamoDB: {kind}"] = self.injected.get(f"DynamoDB: {kind}", 0) + 1
+        return True
+
+    def visible_at(self) -> int:
+        """After which request an index shows a write."""
+        lag = int(self.random.expovariate(1 / 30)) if self.strikes("lagging") else 0
+        return self.requests + lag
+
+    def calm(self) -> None:
+        """No more faults; only pages stay as short as they were."""
+        self.faults = Faults(page=self.faults.page)
+
+
+class FakeDynamoDb:
+    """Stands for a boto3 client; several of them may share their tables."""
+
+    def __init__(self, tables: dict[str, Table], moods: Moods, steps: Steps) -> None:
+        self.tables = tables
+        self.moods = moods
+        self._steps = steps
+
+    def _request(self, operation: str, done: Callable[[], Response]) -> Response:
+        """One request: the world before and after it, throttled or lost now and then."""
+        self._steps.between(BEFORE)
+        self.moods.requests += 1
+        for table in self.tables.values():
+            for index in table.indexes.values():
+                if index.behind_until is not None and index.behind_until <= self.moods.requests:
+                    index.catch_up(self.moods.requests)
+        if self.moods.strikes("throttled"):
+            raise _error(operation, "ProvisionedThroughputExceededException", "slow down")
+        answer = done()
+        self._steps.between(AFTER_READING if operation in READING else AFTER_WRITING)
+        return answer
+
+    # Reading
+
+    def query(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
+        """One page of a query."""
+        return self._request("Query", lambda: self._page(wanted, wanted["KeyConditionExpression"]))
+
+    def scan(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
+        """One page of a scan."""
+        return self._request("Scan", lambda: self._page(wanted, None))
+
+    def _page(self, wanted: Mapping[str, Any], condition: str | None) -> Response:
+        table = self.tables[wanted["TableName"]]
+        index = table.indexes[wanted["IndexName"]] if "IndexName" in wanted else None
+        assert index is None or not wanted.get("ConsistentRead"), "an index is never consistent"
+        values = wanted.get("ExpressionAttributeValues", {})
+        names = wanted.get("ExpressionAttributeNames", {})
+        shown = table.rows if index is None else index.rows
+        if condition is None:
+            rows = shown.all_in_order()
+        else:
+            first = terms(condition)[0]
+            partition = table.partition if index is None else index.partition
+            assert (names.get(first.name, first.name), first.op) == (partition, "=")
+            rows = shown.in_order(comparable(values[first.values[0]]))
+            if len(terms(condition)) > 1:
+                fits = Condition(condition, names, values).holds
+                rows = [row for row in rows if fits(row[1])]
+        if "FilterExpression" in wanted:
+            fits = Condition(wanted["FilterExpression"], names, values).holds
+            rows = [row for row in rows if fits(row[1])]
+        if "ExclusiveStartKey" in wanted:
+            key = wanted["ExclusiveStartKey"]
+            after = _position(table, index, key)
+            if condition is None:
+                name = table.partition if index is None else index.partition
+                after = (comparable(key[name]), *after)
+            rows = [row for row in rows if row[0] > after]
+        limit = min(wanted.get("Limit", 10**9), self.moods.faults.page)
+        page = [dict(item) for _position_, item in rows[:limit]]
+        answer: Response = {"Items": page, "Count": len(page)}
+        if len(rows) > limit:
+            answer["LastEvaluatedKey"] = _key_attributes(table, index, page[-1])
+        return answer
+
+    def get_item(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
+        """One item."""
+        table = self.tables[wanted["TableName"]]
+
+        def done() -> Response:
+            found = table.get(table.key_of(wanted["Key"]))
+            return {} if found is None else {"Item": dict(found)}
+
+        return self._request("GetItem", done)
+
+    def batch_get_item(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
+        """Items by key; some of them may be left for another request."""
+
+        def done() -> Response:
+            ((name, asked),) = wanted["RequestItems"].items()
+            table, keys = self.tables[name], asked["Keys"]
+            assert 1 <= len(keys) <= 100, f"{len(keys)} keys"
+            _no_twice("BatchGetItem", [table.key_of(key) for key in keys])
+            now = self._part_of(keys)
+            found = [table.get(table.key_of(key)) for key in now]
+            left = keys[len(now) :]
+            return {
+                "Responses": {name: [dict(item) for item in found if item is not None]},
+                "UnprocessedKeys": {name: {**asked, "Keys": left}} if left else {},
+            }
+
+        return self._request("BatchGetItem", done)
+
+    # Writing
+
+    def put_item(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
+        """One item, on its condition."""
+        return self._request("PutItem", lambda: self._write_alone("PutItem", "Put", wanted))
+
+    def update_item(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
+        """Change one item, on its condition."""
+        return self._request(
+            "UpdateItem", lambda: self._write_alone("UpdateItem", "Update", wanted)
+        )
+
+    def _write_alone(self, operation: str, kind: str, wanted: Mapping[str, Any]) -> Response:
+        if self._refusal(wanted, kind) is not None:
+            raise _error(operation, "ConditionalCheckFailedException", REFUSED)
+        self._write(wanted, kind)
+        return {}
+
+    def batch_write_item(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
+        """Items whatever was there; some of them may be left for another request."""
+
+        def done() -> Response:
+            ((name, puts),) = wanted["RequestItems"].items()
+            assert 1 <= len(puts) <= 25, f"{len(puts)} items"
+            table = self.tables[name]
+            _no_twice("BatchWriteItem", [table.key_of(p["PutRequest"]["Item"]) for p in puts])
+            now = self._part_of(puts)
+            for put in now:
+                table.put(put["PutRequest"]["Item"], self.moods.visible_at)
+            left = puts[len(now) :]
+            return {"UnprocessedItems": {name: left} if left else {}}
+
+        return self._request("BatchWriteItem", done)
+
+    def _part_of(self, many: Sequence[Any]) -> Sequence[Any]:
+        if not self.moods.strikes("partly"):
+            return many
+        return many[: self.moods.random.randrange(len(many))]
+
+    def transact_write_items(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
+        """All writes or none. A repetition of the same request is done once."""
+        return self._request("TransactWriteItems", lambda: self._transact(wanted["TransactItems"]))
+
+    def _transact(self, writes: Sequence[Mapping[str, Any]]) -> Response:
+        assert 1 <= len(writes) <= 100, f"{len(writes)} writes in a transaction"
+        flat = [(kind, write) for each in writes for kind, write in each.items()]
+        _no_twice(
+            "TransactWriteItems", [(write["TableName"], *self._key(write)) for _k, write in flat]
+        )
+        if self.moods.strikes("conflicts"):
+            victim = self.moods.random.randrange(len(flat))
+            raise _cancelled(
+                [
+                    {"Code": "TransactionConflict"} if number == victim else {"Code": "None"}
+                    for number in range(len(flat))
+                ]
+            )
+        refusals = [self._refusal(write, kind) for kind, write in flat]
+        if any(refusal is not None for refusal in refusals):
+            raise _cancelled([refusal or {"Code": "None"} for refusal in refusals])
+        for kind, write in flat:
+            if kind != "ConditionCheck":
+                self._write(write, kind)
+        return {}
+
+    def _key(self, write: Mapping[str, Any]) -> tuple[Any, Any]:
+        return self.tables[write["TableName"]].key_of(write.get("Key") or write["Item"])
+
+    def _refusal(self, write: Mapping[str, Any], kind: str) -> Response | None:
+        there = self.tables[write["TableName"]].get(self._key(write))
+        names = write.get("ExpressionAttributeNames", {})
+        values = write.get("ExpressionAttributeValues", {})
+        condition = write.get("ConditionExpression")
+        if condition is None or Condition(condition, names, values).holds(there):
+            return None
+        refusal: Response = {"Code": "ConditionalCheckFailed", "Message": REFUSED}
+        wants_item = write.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+        if wants_item and there is not None:
+            refusal["Item"] = dict(there)
+        return refusal
+
+    def _write(self, write: Mapping[str, Any], kind: str) -> None:
+        table = self.tables[write["TableName"]]
+        if kind == "Put":
+            table.put(write["Item"], self.moods.visible_at)
+            return
+        key: Item = {name: normal(value) for name, value in write["Key"].items()}
+        there = table.get(self._key(write)) or key
+        names = write.get("ExpressionAttributeNames", {})
+        values = write.get("ExpressionAttributeValues", {})
+        changed = updated(write["UpdateExpression"], there, names, values)
+        table.keep(changed, self.moods.visible_at)
+
+    def batch_execute_statement(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
+        """PartiQL statements, each by itself."""
+        statements = wanted["Statements"]
+        assert 1 <= len(statements) <= 25, f"{len(statements)} statements"
+
+        def done() -> Response:
+            if self.moods.strikes("repeated"):
+                self._execute(statements)
+            return self._execute(statements)
+
+        return self._request("BatchExecuteStatement", done)
+
+    def _execute(self, statements: Sequence[Mapping[str, Any]]) -> Response:
+        return {"Responses": [self._execute_one(each) for each in statements]}
+
+    def _execute_one(self, wanted: Mapping[str, Any]) -> Response:
+        does = statement(wanted["Statement"], wanted["Parameters"])
+        table = self.tables[does.table]
+        if self.moods.strikes("partly"):
+            code = self.moods.random.choice(("ThrottlingError", "TransactionConflict"))
+            return {"Error": {"Code": code, "Message": "later"}}
+        if does.inserts is not None:
+            if table.get(table.key_of(does.inserts)) is not None:
+                return {"Error": {"Code": "DuplicateItem", "Message": "there already"}}
+            table.keep(does.inserts, self.moods.visible_at)
+            return {"TableName": table.name}
+        there = table.get(table.key_of(does.where))
+        if there is None or any(
+            name not in there or normal(there[name]) != value for name, value in does.where.items()
+        ):
+            error: Response = {"Code": "ConditionalCheckFailed", "Message": REFUSED}
+            if there is not None and wanted.get("ReturnValuesOnConditionCheckFailure"):
+                error["Item"] = dict(there)
+            return {"Error": error}
+        changed = {name: value for name, value in there.items() if name not in does.removes}
+        table.keep({**changed, **does.sets}, self.moods.visible_at)
+        return {"TableName": table.name}
+
+
+def _no_twice(operation: str, keys: Sequence[object]) -> None:
+    if len(set(keys)) != len(keys):
+        raise _error(operation, "ValidationException", "one item twice in a request")
+
+
+def _position(table: Table, index: Index | None, key: Item) -> tuple[Any, ...]:
+    table_key = table.key_of(key)
+    if index is None:
+        return (table_key[1],)
+    return (comparable(key[index.sort]), *table_key)
+
+
+def _key_attributes(table: Table, index: Index | None, item: Item) -> Item:
+    names = {table.partition, table.sort}
+    if index is not None:
+        names |= {index.partition, index.sort}
+    return {name: item[name] for name in sorted(names)}
+
+
+def _error(operation: str, code: str, words: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": words}}, operation)
+
+
+def _cancelled(reasons: list[Response]) -> ClientError:
+    response: Any = {
+        "Error": {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"},
+        "CancellationReasons": reasons,
+    }
+    return ClientError(response, "TransactWriteItems")

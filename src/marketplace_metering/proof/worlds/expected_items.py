@@ -1,0 +1,138 @@
+"""What plain PutItems made of places in the guide's table, as the auditor remembers it.
+
+A PutItem overwrites whatever stands at its key, a buyer and a millisecond, and asks nobody. So a
+place has a history: what was put there last must stand there, and what stood there before may be
+billed if it was sealed in time. Writes whose process died may have happened or not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from marketplace_metering.proof.worlds.snapshot import MeterName, Tags, UsageRow
+
+
+class Written(NamedTuple):
+    """One usage record that a store must hold exactly once."""
+
+    meter: MeterName
+    hour: int
+    tags: Tags
+    micros: int
+
+
+def written_in(row: UsageRow) -> Written:
+    """What a row of the books says."""
+    return Written(row.meter, row.hour, row.tags, row.micros)
+
+
+Place = tuple[str, int]  # the buyer and the nanosecond
+
+
+@dataclass(slots=True, eq=False)
+class Version:
+    """One write to a place: when it began and ended, in the auditor's own count."""
+
+    written: Written
+    began: int
+    ended: int | None = None
+    is_certain: bool = False
+    is_replaced: bool = False  # by a repair that holds only if nobody bills it
+
+
+class Slots:
+    """All places that were written by PutItem."""
+
+    def __init__(self, marks: Counter[str]) -> None:
+        self._marks = marks
+        self._versions: dict[Place, list[Version]] = {}
+        self._count = 0
+
+    def __contains__(self, place: Place) -> bool:
+        return place in self._versions
+
+    def __bool__(self) -> bool:
+        return bool(self._versions)
+
+    def begin(self, place: Place, written: Written) -> Version:
+        """A write is on its way."""
+        self._count += 1
+        version = Version(written, self._count)
+        versions = self._versions.setdefault(place, [])
+        if versions and versions[-1].written != written:
+            self._marks["usage put over other usage"] += 1
+        versions.append(version)
+        return version
+
+    def end(self, version: Version, is_certain: bool) -> None:
+        """It was done, or its process never knew."""
+        self._count += 1
+        version.ended = self._count
+        version.is_certain = is_certain
+
+    def undone(self, place: Place, version: Version) -> None:
+        """It certainly did not happen."""
+        self._versions[place].remove(version)
+
+    def replaced(self, place: Place, old: Written, by: Version) -> None:
+        """A repair found the old one, billed by nobody, and put another in its place."""
+        for version in self._versions[place]:
+            if version.written == old and version.ended is not None and version.ended < by.began:
+                version.is_replaced = True
+
+    def was_overwritten(self, place: Place) -> bool:
+        """Whether different usage was written to it."""
+        return len({version.written for version in self._versions.get(place, ())}) > 1
+
+    def products_overwritten(self) -> set[str]:
+        """Of whose usage something was overwritten, or written over something."""
+        return {
+            version.written.meter.product
+            for place, versions in self._versions.items()
+            if self.was_overwritten(place)
+            for version in versions
+        }
+
+    def may_stand_there(self, place: Place) -> set[Written]:
+        """What the table may hold now: no later write is certain to have gone over it."""
+        versions = self._versions[place]
+        return {
+            version.written
+            for version in versions
+            if not any(
+                later.is_certain and version.ended is not None and later.began > version.ended
+                for later in versions
+            )
+        }
+
+    def fault_in(self, usage: Iterable[UsageRow]) -> str | None:
+        """What is wrong with the usage records at these places, if anything is."""
+        found: defaultdict[Place, list[UsageRow]] = defaultdict(list)
+        for row in usage:
+            found[row.meter.account, row.created_ns].append(row)
+        for place, versions in self._versions.items():
+            if place not in found and any(version.is_certain for version in versions):
+                return f"recorded usage is gone: {versions[-1].written}"
+        for place, rows in found.items():
+            fault = self._fault_at(place, rows)
+            if fault is not None:
+                return fault
+        return None
+
+    def _fault_at(self, place: Place, rows: list[UsageRow]) -> str | None:
+        known = {each.written for each in self._versions[place] if not each.is_replaced}
+        loose = [row for row in rows if row.entry is None]
+        held = [row for row in rows if row.entry is not None]
+        for row in held:
+            if written_in(row) not in known:
+                return f"usage is billed that nobody put there, or that was repaired: {row}"
+        books = {(row.meter.product, row.meter.dimension) for row in held}
+        if len(books) < len(held) or len(loose) > 1:
+            return f"one usage record is there twice: {rows}"
+        standing = {written_in(row) for row in loose or held}
+        if not standing & self.may_stand_there(place):
+            return f"what was put last does not stand there: {rows}"
+        return None

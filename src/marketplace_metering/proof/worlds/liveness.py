@@ -1,0 +1,181 @@
+"""No silent end: every unbilled end has a cause that this world gave it, and raised its alarm."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from marketplace_metering.core.balance import Balance
+from marketplace_metering.proof.worlds.aws import SimulatedAws
+from marketplace_metering.proof.worlds.expected_usage import Window, hour_text
+from marketplace_metering.proof.worlds.fault_mix import Mix
+from marketplace_metering.proof.worlds.listings import POISON, Cast
+from marketplace_metering.proof.worlds.safety import Auditor, Violation, alarm_name, month_of
+from marketplace_metering.proof.worlds.snapshot import Books, EntryRow, MeterName, UsageRow
+
+A_MOMENT_S = 5  # what a step takes by itself
+STUCK = "this usage record was changed after it was sealed"
+OUT_OF_TIME = "TimestampOutOfBoundsException"  # AWS's own word in the reason
+
+
+class Endings:
+    """Looks at what is not billed."""
+
+    def __init__(self, mix: Mix, cast: Cast, aws: SimulatedAws, auditor: Auditor) -> None:
+        self._mix = mix
+        self._cast = cast
+        self._aws = aws
+        self._auditor = auditor
+        self.written_off: set[Window] = set()
+        self.may_have_died = False  # some process died or stood still between call and answer
+        self.told: set[Window] = set()  # a process heard "Success" and lived to store it
+        self.longest_hold_s = 0.0  # how long a process was held up at one step
+
+    def check_alarms(self, books: Books) -> None:
+        """At any time: whatever is not billed as recorded has its alarm stored with it."""
+        raised = Counter((alarm.kind, alarm.meter, alarm.hour) for alarm in books.alarms)
+        of_meter = {(alarm.kind, alarm.meter) for alarm in books.alarms}
+        for entry in books.entries:
+            kinds = self._alarms_due(entry)
+            for kind in kinds:
+                if not raised[kind, entry.meter, entry.hour]:
+                    raise Violation(
+                        f"{entry.meter}, {hour_text(entry.hour)} is {entry.state} and no alarm "
+                        f"says {kind!r}"
+                    )
+        for row in books.usage:
+            if row.failure is None:
+                continue
+            if not (
+                raised["late usage rejected", row.meter, row.hour]
+                or raised["refused input", row.meter, row.hour]
+                or ("released", row.meter) in of_meter
+            ):
+                raise Violation(f"{row} is listed and no alarm was raised")
+        refused = sum(alarm.kind == "refused input" for alarm in books.alarms)
+        if refused < len(books.refused_inputs):
+            raise Violation(f"{len(books.refused_inputs)} inputs refused, {refused} alarms")
+
+    def _alarms_due(self, entry: EntryRow) -> list[str]:
+        due = []
+        if entry.state in ("parked", "unresolved", "written off"):
+            due.append(entry.state)
+        if entry.state == "released" and (entry.meter, entry.hour) not in (
+            self._auditor.recorded.freed_by_person
+        ):
+            due.append("released")
+        if any(month_of(line[0]) != month_of(entry.hour) for line in entry.lines):
+            due.append("carried into another month")
+        return due
+
+    def check_refused_inputs(self, books: Books) -> None:
+        """At rest: what is no usage record is kept, once, and nothing else is refused."""
+        kept = Counter(text for _source, text in books.refused_inputs)
+        expected = {text for each in self._auditor.recorded.inputs for text in each.bad}
+        if set(kept) != expected:
+            raise Violation(
+                f"refused input is not what was wrong: missing {expected - set(kept)}, "
+                f"too much {set(kept) - expected}"
+            )
+
+    def check_settled(self, books: Books, now_s: int) -> None:
+        """Some rounds after the faults: everything that AWS can accept is sent and answered.
+
+        A round is an hour, and nothing is sent within the margin before its deadline: what had its
+        last unanswered attempt right before a round may have no other before that margin.
+        """
+        latest_s = now_s + self._mix.policy.safety_margin.total_seconds() + self._mix.skew_s
+        for entry in books.entries:
+            if entry.state == "sealed" and entry.deadline_s > latest_s:
+                raise Violation(
+                    f"{entry.meter}, {hour_text(entry.hour)} is still not sent although nothing "
+                    "is in the way"
+                )
+            if entry.state == "parked" and not self._refusal_cause(entry.meter, entry.reason or ""):
+                raise Violation(
+                    f"{entry.meter}, {hour_text(entry.hour)} is parked without a cause: "
+                    f"{entry.reason}"
+                )
+
+    def check_at_rest(self, books: Books, delivered: set[tuple[object, ...]]) -> None:
+        """In the end: nothing is open, and what is unbilled could not have been billed."""
+        self._auditor.marks.update(f"alarm: {alarm.kind}" for alarm in books.alarms)
+        for entry in books.entries:
+            self._check_end(entry)
+        for row in books.usage:
+            if row.entry is None:
+                self._check_uncovered(row)
+        for alarm in books.alarms:
+            if alarm_name(alarm) not in delivered:
+                raise Violation(f"an alarm was never delivered: {alarm}")
+
+    def check_report(self, balances: Sequence[Balance]) -> None:
+        """What `metering status` recounts comes out even, and bills what AWS bills.
+
+        It recounts the usage records that are there: what PutItem overwrote is not among them.
+        """
+        overwritten = self._auditor.recorded.slots.products_overwritten()
+        for balance in balances:
+            if not balance.is_balanced and balance.product not in overwritten:
+                raise Violation(f"`metering status` does not come out even: {balance}")
+        if self._aws.foreign:
+            return  # another program's usage passes for ours where an answer of ours was lost
+        told = sum(each.billed.quantity.micros + each.presumed.quantity.micros for each in balances)
+        unknown = sum(each.unresolved.quantity.micros for each in balances)
+        billed = sum(each.content.quantity for each in self._auditor.accepted.values())
+        if not told <= billed <= told + unknown:
+            raise Violation(f"`metering status` tells of {told} millionths, AWS bills {billed}")
+
+    def _check_end(self, entry: EntryRow) -> None:
+        window = (entry.meter, entry.hour)
+        where = f"{entry.meter}, {hour_text(entry.hour)}"
+        if window in self.told and entry.is_live and entry.state != "billed":
+            raise Violation(f"{where} is {entry.state}, although AWS said Success")
+        match entry.state:
+            case "sealed" | "parked":
+                raise Violation(f"{where} is {entry.state} for ever")
+            case "unresolved":
+                known = window in self._aws.unanswered or window in self._aws.foreign
+                if not (known or self.may_have_died):
+                    raise Violation(f"{where} is unresolved, and every attempt was answered")
+            case "written off" if window not in self.written_off:
+                raise Violation(f"{where} is written off, and nobody did it")
+            case _:
+                pass
+
+    def _check_uncovered(self, row: UsageRow) -> None:
+        if row.failure is None:
+            if self._mix.policy.late != "hold":
+                raise Violation(f"{row} is pending for ever")
+            return
+        if self._mix.policy.late == "reject" and "setting" in row.failure:
+            return
+        place = (row.meter.account, row.created_ns)
+        is_stuck = row.failure.startswith(STUCK) and self._auditor.recorded.slots.was_overwritten(
+            place
+        )
+        self._auditor.marks["usage put over what was billed"] += is_stuck
+        if not is_stuck and not self._refusal_cause(row.meter, row.failure):
+            raise Violation(f"{row} is listed without a cause")
+
+    def _refusal_cause(self, meter: MeterName, said: str) -> str | None:
+        """Why AWS may refuse usage of the meter in this world."""
+        readings = self._mix.readings
+        if meter.dimension == POISON:
+            return "no such dimension"
+        off_s = self._mix.skew_s + self.longest_hold_s + A_MOMENT_S
+        if OUT_OF_TIME in said and off_s >= self._mix.policy.safety_margin.total_seconds():
+            return "a process stood still before its call, or its clock is wrong"
+        if OUT_OF_TIME in said and self._auditor.may_seal_open_hours:
+            return "an hour that was not over was sealed, as somebody asked for"
+        if meter.license_arn is None and readings.product_code_with_account == "refused":
+            return "no licence"
+        if readings.decimals == "refused" and "ValidationException" in said:
+            return "fractions"
+        for buyer in self._cast.buyers:
+            is_buyer = (buyer.product, buyer.account) == (meter.product, meter.account)
+            if is_buyer and buyer.license_arn == meter.license_arn and buyer.ends_at is not None:
+                return "the buyer left"
+        if any(each.account == meter.account for each in self._cast.suspensions):
+            return "the buyer was suspended"
+        return None

@@ -1,0 +1,195 @@
+"""The seller's operator: retries, repairs, resolves and writes off, at random but truthfully.
+
+He finds things out as a real one does, with what CloudTrail shows; and he waits long enough for
+it. A finding that is wrong bills usage twice, and no program can prevent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+
+from marketplace_metering.core.hours import UsageHour
+from marketplace_metering.core.ledger import State
+from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.jobs.correct import repair, resolve, retry, write_off
+from marketplace_metering.ports import Clock, EntryFilter, RecordView
+from marketplace_metering.proof.worlds.aws import SimulatedAws
+from marketplace_metering.proof.worlds.expected_items import Written, written_in
+from marketplace_metering.proof.worlds.expected_usage import hour_text
+from marketplace_metering.proof.worlds.listings import LISTED, POISON
+from marketplace_metering.proof.worlds.liveness import Endings
+from marketplace_metering.proof.worlds.safety import Auditor
+from marketplace_metering.proof.worlds.snapshot import Books, EntryRow, MeterName, UsageRow
+from marketplace_metering.proof.worlds.stores import Opened, Shop, Table
+
+NAME = "the operator"
+# CloudTrail shows a request after a quarter of an hour. But a process that stored its intent may
+# stand still before its call: whoever says "not billed" waits until none of them can be alive.
+WAITS = timedelta(hours=6)
+
+
+class Person:
+    """Corrects one thing at a time."""
+
+    def __init__(
+        self,
+        random: Random,
+        auditor: Auditor,
+        endings: Endings,
+        aws: SimulatedAws,
+        under_way_since_us: Callable[[], int],
+    ) -> None:
+        self._random = random
+        self._auditor = auditor
+        self._endings = endings
+        self._aws = aws
+        self._under_way_since_us = under_way_since_us
+
+    def act(self, opened: Opened, clock: Clock, shop: Shop) -> str:
+        """Do something, and say what."""
+        books = shop.books()
+        if shop.table is not None and books.usage and self._random.random() < 0.4:
+            row = self._random.choice(books.usage)
+            return self._as_the_guide_says(shop, shop.table, clock, row)
+        listed = [row for row in books.usage if self._is_listed(row, books)]
+        unsettled = [
+            entry
+            for entry in books.entries
+            if entry.state == "unresolved" and self._has_waited(entry, clock)
+        ]
+        choice = self._random.choice(("retry", "repair", "resolve", "write off"))
+        if choice == "retry":
+            return self._retry(opened, clock)
+        if choice == "repair" and listed:
+            return self._repair(opened, clock, self._random.choice(listed))
+        if choice == "resolve" and unsettled:
+            return self._resolve(opened, clock, self._random.choice(unsettled))
+        parked = [entry for entry in books.entries if entry.state == "parked"]
+        # What is unresolved and billed is resolved, never given up.
+        lost = [entry for entry in unsettled if not self._is_billed(entry)]
+        if choice == "write off" and parked + lost:
+            return self._write_off(opened, clock, self._random.choice(parked + lost))
+        return "finds nothing to do"
+
+    def _as_the_guide_says(self, shop: Shop, table: Table, clock: Clock, row: UsageRow) -> str:
+        """Any usage record at all is set pending again, or corrected in the table itself."""
+        place = (row.meter.account, row.created_ns)
+        slots = self._auditor.recorded.slots
+        is_there = place in slots and written_in(row) in slots.may_stand_there(place)
+        if is_there and row.meter.dimension == POISON and self._random.random() < 0.5:
+            return self.correct_in_place(shop, clock, row)
+        self._auditor.marks["set pending by hand"] += 1
+        table.set_pending(clock, row)
+        return f"sets usage of {row.meter}, {hour_text(row.hour)} pending again"
+
+    def correct_in_place(self, shop: Shop, clock: Clock, row: UsageRow) -> str:
+        """The guide's repair of a failed usage record that was put with another dimension."""
+        assert shop.table is not None
+        place = (row.meter.account, row.created_ns)
+        slots = self._auditor.recorded.slots
+        right = written_in(row)._replace(meter=row.meter._replace(dimension=LISTED[0]))
+        self._auditor.recorded.may_be_given_back(row.meter, row.hour)
+        version = slots.begin(place, right)
+        is_done = False
+        try:
+            if not shop.table.correct(clock, row, LISTED[0]):
+                slots.undone(place, version)
+                return "finds that the usage record is not failed"
+            is_done = True
+        finally:
+            slots.end(version, is_certain=is_done)
+        self._auditor.marks["corrected by hand"] += 1
+        return f"corrects usage of {row.meter}, {hour_text(row.hour)} in the table"
+
+    def _is_listed(self, row: UsageRow, books: Books) -> bool:
+        if row.failure is not None:
+            return True
+        return any(
+            entry.name == row.entry and entry.state in ("parked", "unresolved")
+            for entry in books.entries
+        )
+
+    def _has_waited(self, entry: EntryRow, clock: Clock) -> bool:
+        # Standstills inside of standstills keep a process for longer; and its clock may be slow.
+        if self._under_way_since_us() < (entry.deadline_s + 3_600) * 1_000_000:
+            return False
+        return clock.now().timestamp() >= entry.deadline_s + WAITS.total_seconds()
+
+    def _is_billed(self, entry: EntryRow) -> bool:
+        window = (entry.meter, entry.hour)
+        return window in self._auditor.accepted and window not in self._aws.foreign
+
+    def _retry(self, opened: Opened, clock: Clock) -> str:
+        tried = retry(opened.store, opened.corrections, opened.reports, EntryFilter(), clock.now())
+        return f"retries: {tried.usage_records} usage records, {tried.entries} entries at once"
+
+    def _repair(self, opened: Opened, clock: Clock, row: UsageRow) -> str:
+        view = _view_of(opened, row)
+        if view is None:
+            return "finds that the usage record is corrected already"
+        right = corrected(view.record)
+        old, new = written(view.record), written(right)
+        if view.entry is not None:
+            window = view.entry.entry.window
+            self._auditor.recorded.freed_by_person.add((old.meter, window.hour.number))
+        with self._auditor.recorded.repairing(
+            (row.meter.account, row.created_ns), old, new
+        ) as repaired:
+            why_not = repair(opened.store, opened.corrections, view, right, clock.now())
+            if why_not is None:
+                repaired()
+        if why_not is not None:
+            self._auditor.marks["repair refused"] += 1
+            return f"cannot repair usage of {hour_text(row.hour)}: {why_not}"
+        self._auditor.marks["repaired"] += 1
+        return f"repairs {row.meter}, {hour_text(row.hour)}: now {new.meter.dimension}"
+
+    def _resolve(self, opened: Opened, clock: Clock, entry: EntryRow) -> str:
+        billed = (entry.meter, entry.hour) in self._auditor.accepted
+        self._auditor.recorded.freed_by_person.add((entry.meter, entry.hour))
+        which = _filter(entry, State.UNRESOLVED)
+        done = resolve(opened.store, opened.reports, which, billed, NAME, "CloudTrail", clock.now())
+        self._auditor.marks[f"resolved as {'' if billed else 'not '}billed"] += len(done)
+        return f"resolves {entry.meter}, {hour_text(entry.hour)}: billed is {billed}"
+
+    def _write_off(self, opened: Opened, clock: Clock, entry: EntryRow) -> str:
+        self._endings.written_off.add((entry.meter, entry.hour))
+        which = _filter(entry, State(entry.state))
+        done = write_off(opened.store, opened.reports, which, NAME, "too little", clock.now())
+        self._auditor.marks["written off"] += len(done)
+        return f"writes {entry.meter}, {hour_text(entry.hour)} off: {len(done)} entries"
+
+
+def _filter(entry: EntryRow, state: State) -> EntryFilter:
+    return EntryFilter(
+        product=entry.meter.product,
+        account=entry.meter.account,
+        dimension=entry.meter.dimension,
+        license_arn=entry.meter.license_arn,
+        hour=UsageHour(entry.hour),
+        state=state,
+    )
+
+
+def _view_of(opened: Opened, row: UsageRow) -> RecordView | None:
+    views = opened.reports.records_at(row.meter.account, row.created_ns, row.created_ns + 1)
+    for view in views:
+        if written(view.record) == written_in(row):
+            return view
+    return None
+
+
+def corrected(record: UsageRecord) -> UsageRecord:
+    """What should have been written: another dimension, or half of it in whole units."""
+    if record.dimension == POISON:
+        return replace(record, dimension=LISTED[0])
+    return replace(record, micros=record.micros // 2_000_000 * 1_000_000 or 2_000_000)
+
+
+def written(record: UsageRecord) -> Written:
+    """As the auditor lists it."""
+    meter = MeterName(record.product, record.account, record.dimension, record.license_arn)
+    return Written(meter, record.hour.number, record.tags, record.micros)

@@ -1,0 +1,110 @@
+"""The processes of a world: what each of them runs, on a clock of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from marketplace_metering.core.ledger import Alarm
+from marketplace_metering.core.policy import Policy, Scope
+from marketplace_metering.jobs.deliver_alarms import deliver_alarms
+from marketplace_metering.jobs.seal import SealReport, seal
+from marketplace_metering.jobs.submit import SubmitReport, submit
+from marketplace_metering.ports import Ports
+from marketplace_metering.proof.worlds.aws import Line
+from marketplace_metering.proof.worlds.fault_injection import Steps
+from marketplace_metering.proof.worlds.snapshot import MeterName
+from marketplace_metering.proof.worlds.stores import Opened
+from marketplace_metering.proof.worlds.timeline import at
+
+
+class SkewedClock:
+    """A clock that is off, until it is set anew; see `ports.Clock`."""
+
+    def __init__(
+        self, now_us: Callable[[], int], offset_us: int, pass_s: Callable[[float], None]
+    ) -> None:
+        self._now_us = now_us
+        self._offset_us = offset_us
+        self._pass_s = pass_s
+
+    def now(self) -> datetime:
+        """What this process takes for the present instant."""
+        return at(self._now_us() + self._offset_us)
+
+    def set_off(self, offset_us: int) -> None:
+        """By how much it is off from now on."""
+        self._offset_us = offset_us
+
+    def sleep(self, seconds: float) -> None:
+        """The world goes on meanwhile."""
+        self._pass_s(seconds)
+
+
+class Pager:
+    """Who is told; remembers what he heard, as he would. See `ports.Notifier`."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self.heard: set[tuple[object, ...]] = set()
+
+    def notify(self, alarms: Sequence[Alarm]) -> None:
+        """Hear them."""
+        self._steps.between("before people are told")
+        for alarm in alarms:
+            meter = hour = micros = None
+            if alarm.window is not None:
+                named = alarm.window.meter
+                meter = MeterName(named.product, named.account, named.dimension, named.license_arn)
+                hour = alarm.window.hour.number
+            if alarm.quantity is not None:
+                micros = alarm.quantity.micros
+            self.heard.add((str(alarm.kind), meter, hour, micros))
+        self._steps.between("after people were told")
+
+
+@dataclass(slots=True)
+class Process:
+    """A machine or container: its clock stays, what it remembers does not survive a crash."""
+
+    name: str
+    clock: SkewedClock
+    marketplace: Line
+    opened: Opened | None = None
+    is_busy: bool = False
+
+
+def job(ports: Ports, policy: Policy, scope: Scope, marks: Counter[str]) -> str:
+    """The metering job: seal, then tell people."""
+    report = seal(ports, policy, scope)
+    marks.update(f"usage waits: {why}" for why, count in report.waiting_records.items() if count)
+    marks["book contended to the end of a run"] += report.contended_books
+    told = deliver_alarms(ports)
+    return _sealed(report) + (f"; {told} alarms told" if told else "")
+
+
+def processor(ports: Ports, policy: Policy, marks: Counter[str]) -> str:
+    """The metering processor: submit, then tell people."""
+    report = submit(ports, policy)
+    marks[f"submit stops: {report.stop}"] += 1
+    told = deliver_alarms(ports)
+    return _submitted(report) + (f"; {told} alarms told" if told else "")
+
+
+def _sealed(report: SealReport) -> str:
+    parts = [f"sealed {report.entries} entries with {report.quantity}"]
+    if report.carried.micros:
+        parts.append(f"{report.carried} carried")
+    if report.rejected_records:
+        parts.append(f"{report.rejected_records} usage records rejected as late")
+    parts += [f"{count} wait: {why}" for why, count in report.waiting_records.items() if count]
+    if report.contended_books:
+        parts.append(f"{report.contended_books} books contended")
+    return "; ".join(parts)
+
+
+def _submitted(report: SubmitReport) -> str:
+    states = ", ".join(f"{count} {state}" for state, count in sorted(report.entries.items()))
+    return f"{report.requests} requests: {states or 'nothing'}; {report.stop}"

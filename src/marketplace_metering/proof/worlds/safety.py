@@ -1,0 +1,280 @@
+"""The auditor: keeps books of his own and compares. Shares no code with `core`.
+
+He knows what the writers wrote and what AWS accepted, and reads the store's tables. From that
+follows what must hold at every instant, whatever happened before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from marketplace_metering.proof.worlds.aws import SimulatedAws
+from marketplace_metering.proof.worlds.expected_usage import Recorded, Window, shown
+from marketplace_metering.proof.worlds.snapshot import (
+    AlarmRow,
+    Books,
+    EntryRow,
+    MeterName,
+    UsageRow,
+)
+from marketplace_metering.simulator.audit import Accepted
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+WHOLE_MAX = 2_147_483_647_000_000
+MONTH_CLOSES = timedelta(hours=6)
+# Where an entry may be found later, from where it was seen.
+LATER: Mapping[str, frozenset[str]] = {
+    "billed": frozenset(),
+    "released": frozenset(),
+    "written off": frozenset({"billed"}),
+    "presumed": frozenset({"billed", "unresolved"}),
+    "unresolved": frozenset({"billed", "released", "written off"}),
+}
+EVERY_STATE = frozenset({"sealed", "parked", "presumed", *LATER})
+
+
+class Violation(BaseException):
+    """A promise is broken. No handler of the product may swallow it."""
+
+
+class Auditor:
+    """What must be true, and the exception when it is not."""
+
+    def __init__(self, aws: SimulatedAws, window_length: timedelta, skew_s: int) -> None:
+        self._aws = aws
+        self._window_length = window_length
+        self._skew_s = skew_s
+        self.may_seal_open_hours = False  # somebody asked for it
+        self._accepted_seen = 0
+        self.accepted: dict[Window, Accepted] = {}
+        self._frozen: dict[str, tuple[object, ...]] = {}
+        self.states: dict[str, str] = {}
+        self.marks: Counter[str] = Counter()
+        self.recorded = Recorded(self.marks)
+
+    def look_at_aws(self) -> None:
+        """After every request: no usage accepted late or twice."""
+        simulator = self._aws.simulator
+        for each in simulator.accepted[self._accepted_seen :]:
+            self._accepted_seen += 1
+            window = (self._aws.product_of(each), each.window.hour)
+            if window in self._aws.foreign:
+                self.accepted[window] = each
+                continue
+            if window in self.accepted:
+                raise Violation(f"{shown(window)} is billed twice")
+            self.accepted[window] = each
+            self._check_in_time(window, each)
+        for twice in simulator.audit.billed_twice:
+            windows = {(self._aws.product_of(each), each.window.hour) for each in twice.records}
+            if not windows & self._aws.foreign:
+                raise Violation(f"billed twice, {twice.kind}: {twice.records}")
+        for changed in simulator.audit.windows_with_two_contents():
+            if changed.unsafe and not self._is_foreign_sent(changed.window.hour):
+                raise Violation(
+                    f"{changed.window} was sent with another content after one that may be billed: "
+                    f"{changed.contents}"
+                )
+
+    def _is_foreign_sent(self, hour: int) -> bool:
+        return any(hour == foreign_hour for _meter, foreign_hour in self._aws.foreign)
+
+    def _check_in_time(self, window: Window, each: Accepted) -> None:
+        stamp = EPOCH + timedelta(microseconds=each.content.stamp)
+        first = datetime(stamp.year + stamp.month // 12, stamp.month % 12 + 1, 1, tzinfo=UTC)
+        deadline = min(stamp + self._window_length, first + MONTH_CLOSES)
+        at = EPOCH + timedelta(microseconds=each.at)
+        if at >= deadline:
+            # Another reading of AWS took it; ours never risks that, but a process may stand still.
+            self.marks["accepted after our deadline"] += 1
+            is_extended = self._aws.simulator.readings.month_end_grace == "extends" and at >= first
+            latest = first + MONTH_CLOSES if is_extended else stamp + timedelta(hours=24)
+            if at >= min(latest, first + MONTH_CLOSES):
+                raise Violation(f"{shown(window)} was billed at {at}, after {deadline}")
+
+    def look(self, books: Books, now_s: int) -> None:
+        """After a run: the store's books against ours."""
+        fault = self.recorded.fault_in(books.usage)
+        if fault is not None:
+            raise Violation(fault)
+        self._check_members(books)
+        self._check_windows(books.entries)
+        self._check_history(books.entries, now_s)
+        self._check_law(books)
+
+    def _check_members(self, books: Books) -> None:
+        """An entry bills exactly its members, and says from which hours and for which tags."""
+        by_entry: defaultdict[str, list[UsageRow]] = defaultdict(list)
+        for row in books.usage:
+            if row.entry is not None:
+                by_entry[row.entry].append(row)
+        for entry in books.entries:
+            members = by_entry.pop(entry.name, [])
+            if not entry.is_live:
+                if members:
+                    raise Violation(f"a released entry still holds usage: {_said(entry)}")
+                continue
+            _check_sums(entry, members)
+        if by_entry:
+            raise Violation(f"usage is covered by entries that do not exist: {list(by_entry)}")
+
+    def _check_windows(self, entries: Iterable[EntryRow]) -> None:
+        """One live entry for each window, one identity for each buyer, dimension and hour."""
+        live: set[Window] = set()
+        identity: dict[tuple[str, str, str, int], bool] = {}
+        for entry in entries:
+            if not entry.is_live:
+                continue
+            window = (entry.meter, entry.hour)
+            if window in live:
+                raise Violation(f"two live entries of one window: {shown(window)}")
+            live.add(window)
+            place = (*entry.meter[:3], entry.hour)
+            is_licensed = entry.meter.license_arn is not None
+            if identity.setdefault(place, is_licensed) != is_licensed:
+                raise Violation(f"an hour by product code and by licence: {shown(window)}")
+
+    def _check_history(self, entries: Iterable[EntryRow], now_s: int) -> None:
+        """What is frozen stays; what is settled stays settled."""
+        names = set()
+        for entry in entries:
+            names.add(entry.name)
+            if entry.name not in self._frozen:
+                self.marks.update(_peculiarities(entry))
+                is_over = (entry.hour + 1) * 3_600 <= now_s + self._skew_s
+                if not is_over and not self.may_seal_open_hours:
+                    raise Violation(f"an hour that is not over was sealed: {_said(entry)}")
+            if self._frozen.setdefault(entry.name, entry.frozen) != entry.frozen:
+                raise Violation(
+                    f"a sealed entry changed: {self._frozen[entry.name]} is {entry.frozen}"
+                )
+            before = self.states.get(entry.name)
+            if before != entry.state:
+                if entry.state == "unresolved" and entry.begun - entry.refused == 1:
+                    self.marks["unresolved after a single unanswered attempt"] += 1
+                if before is not None and entry.state not in LATER.get(before, EVERY_STATE):
+                    raise Violation(f"{_said(entry)} was {before}")
+                self.marks[f"{before or 'new'} → {entry.state}"] += 1
+                self.states[entry.name] = entry.state
+        gone = self._frozen.keys() - names
+        if gone:
+            raise Violation(f"entries are gone: {sorted(gone)}")
+
+    def _check_law(self, books: Books) -> None:
+        """What AWS accepted is what the ledger holds, and every unit of usage is in one place."""
+        live = {(entry.meter, entry.hour): entry for entry in books.entries if entry.is_live}
+        for window, accepted in self.accepted.items():
+            if window in self._aws.foreign:
+                continue
+            entry = live.get(window)
+            if entry is None:
+                raise Violation(
+                    f"AWS bills {shown(window)}, and the ledger gave its usage back: it will be "
+                    "billed twice"
+                )
+            self._check_billed(entry, accepted)
+        for window, entry in live.items():
+            if entry.state in ("billed", "presumed") and window not in self.accepted:
+                raise Violation(f"{_said(entry)}, and AWS has nothing of it")
+            if entry.state == "presumed" and entry.begun - entry.refused < 2:
+                raise Violation(f"{_said(entry)}, but no earlier attempt may have been accepted")
+        self._check_sums(books)
+
+    def _check_billed(self, entry: EntryRow, accepted: Accepted) -> None:
+        content = accepted.content
+        allocations = tuple(sorted((part.tags, part.quantity) for part in content.allocations))
+        sent = (content.quantity, content.stamp // 1_000_000, allocations)
+        promised = (entry.micros, entry.stamp_s, tuple(sorted(entry.allocations)))
+        if sent != promised:
+            raise Violation(f"AWS bills {sent} for {_said(entry)}")
+        if entry.state == "written off":
+            raise Violation(f"AWS bills what was given up: {_said(entry)}")
+        if entry.state in ("sealed", "parked") and entry.begun == entry.refused:
+            raise Violation(f"AWS bills what no attempt accounts for: {_said(entry)}")
+
+    def _check_sums(self, books: Books) -> None:
+        """recorded = accepted + sealed + unresolved + written off + pending and listed."""
+        balance: Counter[MeterName] = Counter()
+        for row in books.usage:
+            balance[row.meter] += row.micros
+            if row.entry is None:
+                balance[row.meter] -= row.micros
+        for entry in books.entries:
+            window = (entry.meter, entry.hour)
+            is_ours = window not in self.accepted or window in self._aws.foreign
+            if entry.is_live and is_ours:
+                balance[entry.meter] -= entry.micros
+        for window, accepted in self.accepted.items():
+            if window not in self._aws.foreign:
+                balance[window[0]] -= accepted.content.quantity
+        for meter, micros in balance.items():
+            if micros:
+                raise Violation(
+                    f"the books of {meter} are off by {micros} millionths: recorded is not "
+                    "accepted + sealed + unresolved + listed + pending"
+                )
+
+
+def _check_sums(entry: EntryRow, members: list[UsageRow]) -> None:
+    lines: dict[int, list[int]] = {}
+    tags: Counter[tuple[tuple[str, str], ...]] = Counter()
+    for row in members:
+        if row.meter != entry.meter or row.hour > entry.hour:
+            raise Violation(f"{row} is billed in a window of another meter or an earlier hour")
+        if row.failure is not None:
+            raise Violation(f"{row} is listed as not billed and in {_said(entry)}")
+        line = lines.setdefault(row.hour, [0, 0])
+        line[0] += row.micros
+        line[1] += 1
+        tags[row.tags] += row.micros
+    found = tuple((hour, *line) for hour, line in sorted(lines.items()))
+    if found != entry.lines or sum(line[1] for line in entry.lines) != entry.micros:
+        raise Violation(f"{_said(entry)} has members {found} and lines {entry.lines}")
+    if set(tags) == {()}:
+        if entry.allocations:
+            raise Violation(f"{_said(entry)} has allocations without any tag")
+    elif dict(entry.allocations) != dict(tags):
+        raise Violation(f"{_said(entry)} allocates {entry.allocations} of {dict(tags)}")
+
+
+def _peculiarities(entry: EntryRow) -> Iterator[str]:
+    """Rare shapes of an entry, to be counted when it is seen first."""
+    hours = [line[0] for line in entry.lines]
+    if entry.serial:
+        yield "window sealed again after a release"
+    if any(hour != entry.hour for hour in hours):
+        yield "usage carried"
+    if len(set(hours)) > 1:
+        yield "usage of several hours in one window"
+    if any(month_of(hour) != month_of(entry.hour) for hour in hours):
+        yield "usage carried across a month"
+    if entry.allocations:
+        yield "window with tags"
+    if entry.micros % 1_000_000:
+        yield "window with a fraction"
+    if entry.micros > WHOLE_MAX:
+        yield "window above what Quantity holds"
+    if entry.stamp_s // 3_600 == entry.hour and entry.stamp_s % 3_600 == 0:
+        yield "window stamped with its hour's start"
+
+
+@lru_cache(maxsize=1_024)
+def month_of(hour: int) -> tuple[int, int]:
+    """The year and month of an hour."""
+    at = EPOCH + timedelta(hours=hour)
+    return at.year, at.month
+
+
+def _said(entry: EntryRow) -> str:
+    return (
+        f"entry {entry.serial} of {shown((entry.meter, entry.hour))} with {entry.micros} "
+        f"millionths, {entry.state}, {entry.refused} of {entry.begun} attempts refused"
+    )
+
+
+def alarm_name(alarm: AlarmRow) -> tuple[object, ...]:
+    """What tells one alarm from another."""
+    return (alarm.kind, alarm.meter, alarm.hour, alarm.micros)

@@ -1,0 +1,205 @@
+"""The embedded store in memory: the real SQL, with the world between the statements.
+
+Between two statements that are in no transaction every other process may come, as it may with a
+file. Inside a transaction nobody else writes (BEGIN IMMEDIATE), but the process can die.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+from marketplace_metering.adapters.sqlite.connection import connect
+from marketplace_metering.adapters.sqlite.corrections import SqliteCorrections
+from marketplace_metering.adapters.sqlite.ids import Identities
+from marketplace_metering.adapters.sqlite.ledger import SqliteLedger
+from marketplace_metering.adapters.sqlite.reports import SqliteReports
+from marketplace_metering.adapters.sqlite.store import SqliteStore
+from marketplace_metering.ports import Clock
+from marketplace_metering.proof.worlds.fault_injection import Steps, StoreFailure
+from marketplace_metering.proof.worlds.snapshot import (
+    AlarmRow,
+    Books,
+    EntryRow,
+    MeterName,
+    Tags,
+    UsageRow,
+)
+from marketplace_metering.proof.worlds.stores import Opened, Shop, Table
+
+Row = TypeVar("Row", UsageRow, EntryRow, AlarmRow)
+METER = "book.product, book.account, book.dimension, meter.license_arn"
+JOINED = "JOIN meter ON meter.id = {}.meter_id JOIN book ON book.id = meter.book_id"
+USAGE = f"""
+SELECT {METER}, usage_group.hour, usage_group.tags, usage_record.micros, usage_record.created_ns,
+  tally.entry_id, tally.failure
+FROM usage_record JOIN usage_group ON usage_group.id = usage_record.group_id
+{JOINED.format("usage_group")} JOIN tally ON tally.id = usage_record.tally_id
+ORDER BY usage_record.group_id, usage_record.created_ns
+"""
+ENTRIES = f"""
+SELECT {METER}, entry.id, hour, serial, quantity_micros, stamp_s, deadline_s, lines, allocations,
+  state, begun, refused, reason
+FROM entry {JOINED.format("entry")} ORDER BY entry.id
+"""
+ALARMS = f"""
+SELECT {METER}, alarm.kind, alarm.hour, alarm.micros, alarm.delivered_at_ms
+FROM alarm LEFT JOIN meter ON meter.id = alarm.meter_id
+LEFT JOIN book ON book.id = meter.book_id ORDER BY alarm.id
+"""
+
+
+class Stepped:
+    """A connection at which the world may intervene before each statement and after a commit."""
+
+    def __init__(self, real: sqlite3.Connection, steps: Steps) -> None:
+        self._real = real
+        self._steps = steps
+
+    def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:  # noqa: ANN401 - as sqlite3
+        """One statement."""
+        if not self._real.in_transaction:
+            self._steps.between("the store, before a statement")
+            return self._real.execute(sql, values)
+        if sql.startswith(("ROLLBACK", "RELEASE")):
+            return self._real.execute(sql, values)
+        self._steps.inside("before a statement")
+        cursor = self._real.execute(sql, values)
+        if sql == "COMMIT":
+            self._steps.between("the store, after a commit")
+        return cursor
+
+    def executemany(self, sql: str, rows: Iterable[Any]) -> sqlite3.Cursor:
+        """Many statements, always in a transaction."""
+        assert self._real.in_transaction, "writing outside a transaction"
+        self._steps.inside("before many statements")
+        return self._real.executemany(sql, rows)
+
+    @property
+    def in_transaction(self) -> bool:
+        """As sqlite3."""
+        return self._real.in_transaction
+
+    @property
+    def total_changes(self) -> int:
+        """As sqlite3."""
+        return self._real.total_changes
+
+
+class _Store(SqliteStore):
+    """The store over a connection that is given."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        SqliteLedger.__init__(self, connection, Identities(connection))
+
+
+class SqliteShop:
+    """See `Shop`."""
+
+    failures: tuple[type[Exception], ...] = (StoreFailure,)
+    keeps_parts_of_inputs = False
+    table: Table | None = None
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._real = connect(":memory:")
+        self._real.row_factory = sqlite3.Row
+        self._plain = self._real.cursor()
+        self._plain.row_factory = None
+        self._seen: dict[Any, Any] = {}  # what a row says: most are as they were
+
+    def open(self, clock: Clock) -> Opened:
+        """A process of its own looks every number up anew."""
+        del clock  # it is told the time with each call
+        connection = cast("sqlite3.Connection", Stepped(self._real, self._steps))
+        store = _Store(connection)
+        corrections = SqliteCorrections(connection, store.identities)
+        return Opened(store, SqliteReports(connection), corrections)
+
+    def books(self) -> Books:
+        """All tables, by SQL of our own."""
+        run = self._plain.execute
+        return Books(
+            [self._seen.get(row) or self._read(row, _usage) for row in run(USAGE)],
+            [self._seen.get(row) or self._read(row, _entry) for row in run(ENTRIES)],
+            [self._seen.get(row) or self._read(row, _alarm) for row in run(ALARMS)],
+            run("SELECT source, text FROM refused_input").fetchall(),
+        )
+
+    def _read(self, row: Any, reads: Callable[..., Row]) -> Row:  # noqa: ANN401 - columns
+        read = self._seen[row] = reads(*row)
+        return read
+
+    def changes(self) -> int:
+        """As SQLite counts them."""
+        return self._real.total_changes
+
+    def faults(self) -> Mapping[str, int]:
+        """It has none of its own: all are at the steps."""
+        return {}
+
+    def calm(self) -> None:
+        """Nothing is to be stopped."""
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._real.close()
+
+
+def open_sqlite(steps: Steps, seed: int) -> Shop:
+    """See `OpenShop`; all faults are at the steps."""
+    del seed
+    return SqliteShop(steps)
+
+
+@lru_cache(maxsize=4_096)
+def _tags(text: str) -> Tags:
+    return tuple((key, value) for key, value in json.loads(text))
+
+
+@lru_cache(maxsize=4_096)
+def _lines(text: str) -> tuple[tuple[int, int, int], ...]:
+    return tuple((hour, micros, count) for hour, micros, count in json.loads(text))
+
+
+@lru_cache(maxsize=4_096)
+def _allocations(text: str | None) -> tuple[tuple[Tags, int], ...]:
+    if text is None:
+        return ()
+    return tuple((tuple((k, v) for k, v in tags), micros) for tags, micros in json.loads(text))
+
+
+def _usage(*row: Any) -> UsageRow:  # noqa: ANN401 - columns
+    product, account, dimension, arn, hour, tags, micros, created_ns, entry, failure = row
+    meter = MeterName(product, account, dimension, arn or None)
+    name = None if entry is None else str(entry)
+    return UsageRow(meter, hour, _tags(tags), micros, created_ns, name, failure)
+
+
+def _entry(*row: Any) -> EntryRow:  # noqa: ANN401 - columns
+    product, account, dimension, arn, number, hour, serial, micros, stamp_s, deadline_s = row[:10]
+    lines, allocations, state, begun, refused, reason = row[10:]
+    return EntryRow(
+        str(number),
+        MeterName(product, account, dimension, arn or None),
+        hour,
+        serial,
+        micros,
+        stamp_s,
+        deadline_s,
+        _lines(lines),
+        _allocations(allocations),
+        state,
+        begun,
+        refused,
+        reason,
+    )
+
+
+def _alarm(*row: Any) -> AlarmRow:  # noqa: ANN401 - columns
+    product, account, dimension, arn, kind, hour, micros, delivered_at_ms = row
+    meter = None if product is None else MeterName(product, account, dimension, arn or None)
+    return AlarmRow(kind, meter, hour, micros, delivered_at_ms is not None)

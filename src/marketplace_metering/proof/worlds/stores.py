@@ -1,0 +1,65 @@
+"""A store as the simulated processes open it, with the world between its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from marketplace_metering.ports import Clock, Corrections, Reports, Store
+from marketplace_metering.proof.worlds.fault_injection import Steps
+from marketplace_metering.proof.worlds.snapshot import Books, UsageRow
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One process's view of the store."""
+
+    store: Store
+    reports: Reports
+    corrections: Corrections
+
+
+class Table(Protocol):
+    """The guide's table of usage records, as applications and people use it themselves."""
+
+    def put(self, clock: Clock, item: Mapping[str, object]) -> None:
+        """A plain PutItem, which overwrites whatever is there."""
+
+    def set_pending(self, clock: Clock, row: UsageRow) -> None:
+        """The guide's retry: `metering_pending` is "true" again, and `metering_failed` is not."""
+
+    def correct(self, clock: Clock, row: UsageRow, dimension: str) -> bool:
+        """The guide's repair of a failed record: another dimension in place, and pending again.
+
+        False, with nothing done, if it is not marked as failed (any more).
+        """
+
+
+class Shop(Protocol):
+    """A store that outlives every process."""
+
+    failures: tuple[type[Exception], ...]  # what a store that cannot be used raises
+    table: Table | None  # where applications may also write themselves
+    keeps_parts_of_inputs: bool  # whether an input that breaks off may be recorded in part
+
+    def open(self, clock: Clock) -> Opened:
+        """For a process that starts: nothing of what another one remembers is in it."""
+
+    def books(self) -> Books:
+        """What is stored, read behind the back of the product's own code."""
+
+    def changes(self) -> int:
+        """A number that grows with whatever is stored."""
+
+    def faults(self) -> Mapping[str, int]:
+        """How often it failed in ways of its own."""
+
+    def calm(self) -> None:
+        """The store's own faults are over."""
+
+    def close(self) -> None:
+        """The world is over."""
+
+
+OpenShop = Callable[[Steps, int], Shop]  # with the seed for the store's own faults

@@ -1,0 +1,281 @@
+"""A world of one seed: time, processes and faults, and the order in which things happen.
+
+Everything that is due lies in one agenda. Whenever a process waits or is held up at a step, what
+is due meanwhile runs *inside* that step, so that real use cases interleave at every point where
+they touch the world, and every run can be told and repeated.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from random import Random
+
+from marketplace_metering.core.policy import Scope
+from marketplace_metering.core.record import Problem
+from marketplace_metering.jobs.record import record
+from marketplace_metering.ports import Ports
+from marketplace_metering.proof.worlds.applications import Input, Writers
+from marketplace_metering.proof.worlds.aws import ANSWERED, Line, SimulatedAws
+from marketplace_metering.proof.worlds.fault_injection import Crash, Perils
+from marketplace_metering.proof.worlds.fault_mix import Mix
+from marketplace_metering.proof.worlds.listings import Cast, draw_cast
+from marketplace_metering.proof.worlds.liveness import Endings
+from marketplace_metering.proof.worlds.operator import Person
+from marketplace_metering.proof.worlds.processes import Pager, Process, SkewedClock, job, processor
+from marketplace_metering.proof.worlds.safety import Auditor, Violation
+from marketplace_metering.proof.worlds.stores import Opened, OpenShop
+from marketplace_metering.proof.worlds.timeline import Story, us
+
+DEPTH_MAX = 3  # runs inside runs
+PROCESSES = 5
+OVERLAPS_MAX = 60  # each has steps of its own, with overlaps in them: no world is to explode
+STEPS_MAX = 400_000  # far beyond any honest world: something does not end
+RETRY_AFTER_S = 400
+Work = Callable[[Process, Ports, Opened], str]
+
+
+class World:
+    """What the seed made, and how it goes on."""
+
+    def __init__(
+        self, mix: Mix, open_shop: OpenShop, cast: Cast | None = None, perils: Perils | None = None
+    ) -> None:
+        self.mix = mix
+        self.random = _random("world", mix)
+        self.now_us = us(mix.starts_at)
+        self.depth = 0
+        self.story = Story()
+        self.runs: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self._agenda: list[tuple[int, int, Callable[[], None]]] = []
+        self._serial = 0
+        self._seen = (-1, -1)
+        self.perils = perils or Perils(_random("perils", mix), mix.one_in, self)
+        self.cast = cast = cast or draw_cast(mix, _random("cast", mix))
+        self.aws = SimulatedAws(mix, cast, _random("aws", mix), lambda: self.now_us, self.tell)
+        self.auditor = Auditor(self.aws, mix.policy.window_length, mix.skew_s)
+        self.endings = Endings(mix, cast, self.aws, self.auditor)
+        self._under_way: list[int] = []  # when each of the runs began, one inside the other
+        self.person = Person(
+            self.random, self.auditor, self.endings, self.aws, lambda: self._under_way[0]
+        )
+        self.writers = Writers(mix, cast, _random("writers", mix))
+        self.auditor.recorded.inputs = self.writers.inputs
+        self.shop = open_shop(self.perils, mix.seed)
+        self.auditor.recorded.parts_are_kept = self.shop.keeps_parts_of_inputs
+        self.pager = Pager(self.perils)
+        self.processes = [self._process(number) for number in range(PROCESSES)]
+
+    def _process(self, number: int) -> Process:
+        clock = SkewedClock(self._tick, self._draw_offset_us(), self.pass_s)
+        return Process(f"process {number}", clock, Line(self.aws, self.perils, self.pass_s))
+
+    # Time
+
+    def _tick(self) -> int:
+        self.now_us += 1_000  # nothing happens in no time
+        return self.now_us
+
+    def at(self, when_us: int, what: Callable[[], None]) -> None:
+        """Put something on the agenda."""
+        self._serial += 1
+        heapq.heappush(self._agenda, (when_us, self._serial, what))
+
+    def later(self, span: timedelta, what: Callable[[], None]) -> None:
+        """Put something on the agenda that much later."""
+        self.at(self.now_us + span // timedelta(microseconds=1), what)
+
+    def pass_s(self, seconds: float) -> None:
+        """Let time pass; what is due meanwhile happens meanwhile."""
+        self.pass_until(self.now_us + int(seconds * 1_000_000))
+
+    def pass_until(self, until_us: int) -> None:
+        """Let time pass up to an instant."""
+        while self.depth < DEPTH_MAX and self._agenda and self._agenda[0][0] <= until_us:
+            when_us, _serial, what = heapq.heappop(self._agenda)
+            self.now_us = max(self.now_us, when_us)
+            what()
+        self.now_us = max(self.now_us, until_us)
+
+    # What the perils need
+
+    def tell(self, text: str) -> None:
+        """See `perils.Intervening`."""
+        self.story.tell(self.now_us, self.depth, text)
+
+    def overlap(self) -> None:
+        """See `perils.Intervening`."""
+        if self.depth >= DEPTH_MAX or self.faults["overlap"] >= OVERLAPS_MAX:
+            return
+        self.faults["overlap"] += 1
+        began_us = self.now_us
+        for _number in range(self.random.choice((1, 1, 2))):
+            name = self.random.choice(("seal", "submit", "write", "alarms", "person"))
+            match name:
+                case "seal":
+                    self.seal()
+                case "submit":
+                    self.submit()
+                case "write":
+                    self.write()
+                case "person" if self.mix.person_every_h:
+                    self.correct()
+                case _:
+                    self.submit()
+        self._held_up_since(began_us)
+
+    def step_clock(self) -> None:
+        """See `perils.Intervening`."""
+        if self.mix.skew_s:
+            self.faults["clock step"] += 1
+            process = self.random.choice(self.processes)
+            process.clock.set_off(self._draw_offset_us())
+            self.tell(f"the clock of {process.name} is set")
+
+    def _draw_offset_us(self) -> int:
+        return self.random.randint(-self.mix.skew_s * 1_000_000, self.mix.skew_s * 1_000_000)
+
+    def _held_up_since(self, began_us: int) -> None:
+        held_s = (self.now_us - began_us) / 1_000_000
+        self.endings.longest_hold_s = max(self.endings.longest_hold_s, held_s)
+
+    def stall(self, place: str) -> None:
+        """See `perils.Intervening`."""
+        self.faults["stall"] += 1
+        self.endings.may_have_died = True
+        # Whoever has AWS's answer may sleep over it for as long as he likes; see `person.WAITS`.
+        is_answered = place == ANSWERED
+        hours = self.random.choice((0.1, 5, 12, 40) if is_answered else (0.02, 0.1, 0.5, 2, 5))
+        self.tell(f"the process stands still for {hours} hours")
+        began_us = self.now_us
+        self.pass_s(hours * 3_600)
+        self._held_up_since(began_us)
+
+    # Runs
+
+    def idle_process(self) -> Process | None:
+        """Some process that runs nothing, if there is one."""
+        idle = [process for process in self.processes if not process.is_busy]
+        return self.random.choice(idle) if idle else None
+
+    def run(self, kind: str, work: Work, what: str = "") -> bool:
+        """Run a use case in some idle process; False if it did not come to its end."""
+        process = self.idle_process()
+        if process is None:
+            return False
+        self.runs[kind] += 1
+        self.tell(f"{process.name}: {kind}{what}")
+        is_done = False
+        self.depth += 1
+        self._under_way.append(self.now_us)
+        process.is_busy = True
+        try:
+            if process.opened is None:
+                process.opened = self.shop.open(process.clock)
+            opened = process.opened
+            ports = Ports(opened.store, process.marketplace, process.clock, self.pager)
+            said = work(process, ports, opened)
+            self.tell(f"= {said}")
+            is_done = True
+            self.endings.told |= process.marketplace.told
+        except Crash:
+            process.opened = None
+            self.endings.may_have_died = True
+        except self.shop.failures:
+            self.endings.may_have_died = True
+        except Exception as error:
+            raise Violation(f"{kind} failed: {type(error).__name__}: {error}") from error
+        finally:
+            process.is_busy = False
+            process.marketplace.told.clear()
+            self._under_way.pop()
+            self.depth -= 1
+        self.look()
+        return is_done
+
+    def look(self) -> None:
+        """Let the auditor compare the books: after every run, also one inside another."""
+        self.auditor.look_at_aws()
+        if self.perils.count > STEPS_MAX:
+            raise Violation("this world does not come to an end")
+        known = (self.shop.changes(), len(self.auditor.accepted))
+        if known != self._seen:
+            self._seen = known
+            books = self.shop.books()
+            self.auditor.look(books, self.now_us // 1_000_000)
+            self.endings.check_alarms(books)
+
+    def seal(self, scope: Scope = Scope.CLOSED_HOURS) -> None:
+        """The metering job, and the doorbell that it rings."""
+        name = "seals" if scope is Scope.CLOSED_HOURS else "seals everything"
+        marks = self.auditor.marks
+        self.auditor.may_seal_open_hours |= scope is Scope.EVERYTHING
+
+        def work(_process: Process, ports: Ports, _opened: Opened) -> str:
+            return job(ports, self.mix.policy, scope, marks)
+
+        if self.run(name, work):
+            self.ring()
+
+    def submit(self) -> None:
+        """The metering processor."""
+        marks = self.auditor.marks
+        self.run(
+            "submits", lambda _process, ports, _opened: processor(ports, self.mix.policy, marks)
+        )
+
+    def ring(self) -> None:
+        """The doorbell, which may be lost, late or doubled."""
+        for delay_s in self._wakes():
+            self.later(timedelta(seconds=delay_s), self.submit)
+
+    def _wakes(self) -> list[float]:
+        """After how many seconds each ring is heard."""
+        wakes, random = self.mix.wakes, self.random
+        if self.perils.is_calm or random.random() * 100 >= wakes.lost:
+            times = 2 if random.random() * 100 < wakes.doubled else 1
+            return [
+                random.uniform(60, 10_000) if random.random() * 100 < wakes.delayed else 1.0
+                for _time in range(times)
+            ]
+        self.faults["wake lost"] += 1
+        return []
+
+    def write(self, repeat: Input | None = None) -> None:
+        """An application records an input, and repeats it until it knows that it is recorded."""
+        table = self.shop.table
+        drawn = repeat or self.writers.draw(self.now_us // 1_000, table is not None)
+        if drawn is None:
+            return
+
+        def work(process: Process, ports: Ports, _opened: Opened) -> str:
+            if drawn.is_put and table is not None:
+                for piece, written in zip(drawn.pieces, drawn.says, strict=True):
+                    assert not isinstance(piece.item, Problem)
+                    with self.auditor.recorded.putting(piece.item, written):
+                        table.put(process.clock, piece.item)
+                return f"{len(drawn.pieces)} put"
+            report = record(ports.store, process.clock, drawn.source, drawn.pieces)
+            self.auditor.marks["usage recorded before"] += report.already_there
+            return f"{report.added} added, {report.already_there} there, {report.refused} refused"
+
+        known = drawn.is_confirmed
+        if self.run("repeats" if repeat else "writes", work, f" {drawn.source}"):
+            self.writers.confirm(drawn)
+        elif not known:
+            self.later(timedelta(seconds=RETRY_AFTER_S), lambda: self.write(drawn))
+
+    def correct(self) -> None:
+        """A person corrects something."""
+        self.run(
+            "the operator",
+            lambda process, _ports, opened: self.person.act(opened, process.clock, self.shop),
+        )
+
+
+def _random(name: str, mix: Mix) -> Random:
+    """Chance of its own for each part: one that draws more leaves the others as they were."""
+    return Random(f"{name} {mix.seed}")  # noqa: S311 - repeatable, no secrets

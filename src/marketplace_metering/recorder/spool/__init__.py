@@ -1,0 +1,1 @@
+"""Where recorded usage waits for its delivery: in memory or on disk."""

@@ -1,0 +1,110 @@
+"""Whose spool files they are, and how another process learns that their owner is gone.
+
+Each recorder holds a lock on a file of its own, `<name>.owner`, for as long as it lives; the
+kernel gives the lock back when the process ends, however it ends. Who gets the lock of another's
+file has found a dead owner and becomes the only one to finish its files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from marketplace_metering.recorder.spool.journal import unusable
+
+SUFFIX = ".owner"
+
+
+class Owner:
+    """A held lock. `name` begins the name of every file that goes with it."""
+
+    def __init__(self, path: Path, descriptor: int, destination: str) -> None:
+        self.path = path
+        self.name = path.name.removesuffix(SUFFIX)
+        self.destination = destination
+        self._descriptor = descriptor
+
+    def release(self, *, is_done: bool) -> None:
+        """Give the lock back; with it goes the file, if nothing is left to be finished."""
+        if is_done:
+            with contextlib.suppress(FileNotFoundError):
+                self.path.unlink()
+        self.drop()
+
+    def drop(self) -> None:
+        """Close the file without a word: in a fork the lock is the parent's."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def become_owner(directory: Path, destination: str) -> Owner:
+    """Take a new name in the directory; raises SpoolUnusableError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        while True:
+            owner = _try_to_become_owner(directory, destination)
+            if owner is not None:
+                return owner
+    except OSError as error:
+        raise unusable(directory, error) from error
+
+
+def _try_to_become_owner(directory: Path, destination: str) -> Owner | None:
+    # 96 random bits: the ids of sums begin with this name, and must differ from all others ever.
+    name = os.urandom(12).hex()
+    path = directory / f"{name}{SUFFIX}"
+    hidden = directory / f".{name}"
+    descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, json.dumps({"to": destination, "pid": os.getpid()}).encode())
+        # Locked before it has its name: nobody may find it without its owner.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hidden.rename(path)
+    except BaseException as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError | FileNotFoundError):
+            return None  # swept away as if its owner had died
+        raise
+    return Owner(path, descriptor, destination)
+
+
+def sweep(directory: Path) -> None:
+    """Remove what those left who died before they had a name."""
+    for hidden in directory.glob(f".{'[0-9a-f]' * 24}"):
+        with contextlib.suppress(OSError):  # of another user: it is small, and no usage is in it
+            descriptor = _lock(hidden)
+            if descriptor is not None:
+                hidden.unlink(missing_ok=True)
+                os.close(descriptor)
+
+
+def _lock(path: Path) -> int | None:
+    """The locked file; None if it is gone, or another has the lock."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
+
+
+def adopt_owner(path: Path) -> Owner | None:
+    """The lock of an owner that is gone; None while it lives, or if another adopted it."""
+    descriptor = _lock(path)
+    if descriptor is None:
+        return None
+    try:
+        destination = str(json.loads(os.read(descriptor, 65_536))["to"])
+    except (ValueError, KeyError, TypeError):
+        destination = ""  # whose destination nobody knows is left to a person
+    return Owner(path, descriptor, destination)

@@ -1,0 +1,1 @@
+"""The simulator's own HTTP API, for setting it up and looking at it."""

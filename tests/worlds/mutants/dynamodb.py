@@ -1,0 +1,104 @@
+"""Switches in the store on AWS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from marketplace_metering.adapters.dynamodb import intake
+from marketplace_metering.adapters.dynamodb.items import book_head as heads
+from marketplace_metering.adapters.dynamodb.items import entry, event_id
+from marketplace_metering.adapters.dynamodb.items.usage_record import REPLACES
+from marketplace_metering.adapters.dynamodb.operators import corrections
+from marketplace_metering.adapters.dynamodb.sealing import compare_with_ledger, operator_retries
+from marketplace_metering.adapters.dynamodb.settling import change, outcome_marks
+
+
+def _without_condition(write: dict[str, Any]) -> dict[str, Any]:
+    ((kind, parameters),) = write.items()
+    condition = parameters.pop("ConditionExpression")
+    if kind == "Put":
+        for name in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+            parameters.pop(name, None)
+    assert condition
+    return {kind: parameters}
+
+
+def ignore_the_version(patch: pytest.MonkeyPatch) -> None:
+    original = heads.Head.write
+
+    def write(self: Any, table: str, before: Any) -> Any:
+        return _without_condition(original(self, table, before))
+
+    patch.setattr(heads.Head, "write", write)
+
+
+def believe_the_index(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(compare_with_ledger, "_compare_book", lambda *arguments: None)
+
+
+def count_a_refusal_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(change, "_is_done", lambda step, there: False)
+
+
+def ignore_the_revision(patch: pytest.MonkeyPatch) -> None:
+    def update_statement(table: str, before: Any, after: Any) -> Any:
+        made = entry.update_statement(table, before, after)
+        words = made.words.replace(' AND "revision"=?', "")
+        assert words != made.words
+        return made._replace(words=words, parameters=made.parameters[:-1])
+
+    def update_write(table: str, before: Any, after: Any) -> Any:
+        return _without_condition(entry.update_write(table, before, after))
+
+    patch.setattr(change, "update_statement", update_statement)
+    patch.setattr(change, "update_write", update_write)
+
+
+def overwrite_usage(patch: pytest.MonkeyPatch) -> None:
+    def put(self: Any, wishes: Any, call: Any) -> list[Any]:
+        self._calls.put(self._names.records, [wish.put_at(wish.spot) for wish in wishes])
+        for wish in wishes:
+            self._count(wish, call)
+        return []
+
+    patch.setattr(intake.DynamoIntake, "_put", put)
+
+
+def take_events_again(patch: pytest.MonkeyPatch) -> None:
+    original = event_id.EventLog.write
+
+    def write(self: Any, record: Any, event: Any) -> Any:
+        return _without_condition(original(self, record, event))
+
+    patch.setattr(event_id.EventLog, "write", write)
+
+
+def forget_corrections(patch: pytest.MonkeyPatch) -> None:
+    original = intake.DynamoIntake._see
+
+    def see(self: Any, item: Any, call: Any) -> None:
+        original(self, {name: item[name] for name in item if name != REPLACES}, call)
+
+    patch.setattr(intake.DynamoIntake, "_see", see)
+
+
+def mark_whatever_stands_there(patch: pytest.MonkeyPatch) -> None:
+    def careless(marking: Any, ns: int, micros: int) -> Any:
+        made = statement(marking, ns, micros)
+        words, _and, condition = made.words.partition(' AND "productCode"=?')
+        count = 1 + condition.count("?")
+        assert condition
+        return made._replace(words=words, parameters=made.parameters[:-count])
+
+    statement = outcome_marks.Marking.statement
+    patch.setattr(outcome_marks.Marking, "statement", careless)
+
+
+def tell_nobody_of_changed_usage(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(operator_retries, "mark_refused", lambda *arguments: 0)
+
+
+def remember_one_correction(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(corrections, "replaced_by", lambda item: [])

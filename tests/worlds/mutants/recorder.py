@@ -1,0 +1,50 @@
+"""Switches in the recording of usage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from marketplace_metering.adapters.sqlite.intake import SqliteIntake
+
+
+def add_repeated_input(patch: pytest.MonkeyPatch) -> None:
+    original = SqliteIntake._free_place
+
+    def free_place(self: Any, record: Any, group_id: int) -> Any:
+        while True:
+            found = original(self, record, group_id)
+            if found is not None:
+                return found
+
+    patch.setattr(SqliteIntake, "_free_place", free_place)
+
+
+def ignore_event_ids(patch: pytest.MonkeyPatch) -> None:
+    original = SqliteIntake.add
+
+    def add(self: Any, records: Any) -> Any:
+        # Without its id an event is told from another one by the application's own attributes.
+        return original(
+            self,
+            [
+                replace(r, event_id=None, extras={**r.extras, "n": self._source})
+                if r.event_id
+                else r
+                for r in records
+            ],
+        )
+
+    patch.setattr(SqliteIntake, "add", add)
+
+
+def forget_corrections(patch: pytest.MonkeyPatch) -> None:
+    original = SqliteIntake._begin_input
+
+    def begin_input(self: Any) -> None:
+        self._connection.execute("DELETE FROM corrected")
+        original(self)
+
+    patch.setattr(SqliteIntake, "_begin_input", begin_input)

@@ -1,0 +1,384 @@
+"""The safety mechanisms, each with a way to switch it off; for tests only.
+
+The simulation is worth its name if none of these can be removed unnoticed. Each is named with
+what goes wrong without it and with the schedules that show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.worlds.mutants import dynamodb, reading, recorder, submitting
+from tests.worlds.mutants import ledger as entry
+from tests.worlds.mutants import planner as planning
+from tests.worlds.mutants import store as storing
+from tests.worlds.schedules import Schedule, answers, people, recording, sealing, sending, table
+
+SwitchOff = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One mechanism."""
+
+    name: str
+    without_it: str
+    switch_off: SwitchOff
+    shown_by: tuple[Schedule, ...]
+    store: str = "sqlite"
+
+    def row(self) -> str:
+        """As docs/proof.md shows it, up to the seed."""
+        schedules = ", ".join(f"`{schedule.__name__}`" for schedule in self.shown_by)
+        return f"| {self.name} | {self.without_it} | {schedules} |"
+
+
+MUTATIONS = (
+    # Sealing
+    Mutation(
+        "a group is sealed as it was read, or not at all",
+        "usage recorded while a job plans is covered by an entry that does not bill it",
+        storing.take_groups_that_grew,
+        (sealing.usage_that_comes_while_a_job_plans,),
+    ),
+    Mutation(
+        "a book has a version, compared and set",
+        "two jobs give one hour to both identities, and AWS bills both",
+        storing.ignore_the_version,
+        (sealing.two_jobs_that_read_the_same_book,),
+    ),
+    Mutation(
+        "usage in a live entry is in no other",
+        "a stale job takes usage out of an entry that will be billed, and bills it again",
+        storing.take_usage_of_live_entries,
+        (sealing.usage_that_an_entry_holds_is_never_taken,),
+    ),
+    Mutation(
+        "the store holds one live entry of a window",
+        "a second entry of the window is a duplicate to AWS: its usage is never billed",
+        storing.allow_two_entries_of_a_window,
+        (sealing.a_window_is_sealed_once,),
+    ),
+    Mutation(
+        "the planner leaves sealed windows alone",
+        "late usage is planned into a window that was billed, and never leaves",
+        planning.forget_sealed_windows,
+        (sealing.late_usage_leaves_a_sealed_window_alone,),
+    ),
+    Mutation(
+        "an hour belongs to one identity",
+        "AWS bills a buyer's hour by product code and by licence: twice",
+        planning.forget_identities,
+        (sealing.one_hour_under_both_identities,),
+    ),
+    Mutation(
+        "closed hours only",
+        "the rest of an hour finds its window taken and slides into later hours",
+        planning.seal_open_hours,
+        (sealing.an_hour_that_is_not_over,),
+    ),
+    Mutation(
+        "carried usage stays in its month",
+        "usage of November is billed in December",
+        planning.forget_months,
+        (sealing.late_usage_stays_in_its_month,),
+    ),
+    Mutation(
+        "a window has a cap",
+        "a window above what AWS can take is never accepted",
+        planning.forget_the_cap,
+        (sealing.more_than_one_window_can_bill,),
+    ),
+    Mutation(
+        "an entry that follows a released one has a name of its own",
+        "the window can never be sealed again",
+        planning.forget_serials,
+        (sealing.a_window_that_was_given_back_is_sealed_again,),
+    ),
+    # Sending
+    Mutation(
+        "the stamp is frozen",
+        "a resend is another record to AWS: billed twice",
+        submitting.stamp_when_sent,
+        (sending.the_stamp_of_a_resend,),
+    ),
+    Mutation(
+        "the quantity is frozen",
+        "a resend differs from what may be billed already",
+        submitting.count_again_for_each_attempt,
+        (sending.the_quantity_of_a_resend,),
+    ),
+    Mutation(
+        "intent before the call",
+        "a crash after the call leaves no trace: the usage is given back and billed twice",
+        submitting.log_the_attempt_with_its_answer,
+        (sending.a_process_that_dies_after_the_call,),
+    ),
+    Mutation(
+        "the deadline is checked when an attempt begins",
+        "AWS refuses for good what could have been billed in another hour",
+        submitting.trust_what_was_due,
+        (sending.time_runs_out_between_reading_and_sending,),
+    ),
+    Mutation(
+        "a safety margin before the deadline",
+        "a slow clock sends too late: refused for good",
+        submitting.no_safety_margin,
+        (sending.a_clock_that_is_slow,),
+    ),
+    Mutation(
+        "no request mixes months",
+        "a month that has closed takes a new one's usage with it",
+        submitting.mix_months,
+        (sending.two_months_in_one_request,),
+    ),
+    Mutation(
+        "no request mixes identities",
+        "AWS refuses the request, and usage that is right is parked",
+        submitting.mix_identities,
+        (sending.two_identities_in_one_request,),
+    ),
+    Mutation(
+        "a refused request is halved",
+        "one poison record has all others of its request refused",
+        submitting.blame_the_whole_request,
+        (sending.a_poison_record_among_others,),
+    ),
+    Mutation(
+        "a parked record travels alone",
+        "every retry of a poison record has new usage refused",
+        submitting.send_parked_with_others,
+        (sending.a_parked_record_travels_alone,),
+    ),
+    Mutation(
+        "a parked record waits",
+        "a poison record is sent at every run and eats the request quota",
+        submitting.retry_parked_at_once,
+        (sending.a_parked_record_waits,),
+    ),
+    Mutation(
+        "one HTTP request for each attempt",
+        "a lost answer is hidden by a retry that is throttled: given back and billed twice",
+        submitting.let_the_client_retry,
+        (sending.a_client_that_retries_by_itself,),
+    ),
+    # Answers
+    Mutation(
+        "a 200 is not billed",
+        "a buyer who is not subscribed counts as billed",
+        reading.believe_every_200,
+        (answers.a_200_that_is_not_billed,),
+    ),
+    Mutation(
+        "UnprocessedRecords are not billed",
+        "what AWS did not process counts as billed",
+        reading.believe_unprocessed,
+        (answers.a_record_that_was_not_processed,),
+    ),
+    Mutation(
+        "a missing result is no answer",
+        "what AWS does not mention counts as refused: given back and billed twice",
+        reading.take_silence_for_refusal,
+        (answers.a_result_that_is_missing,),
+    ),
+    Mutation(
+        "an unknown status is no answer",
+        "a new status of AWS counts as refused: given back and billed twice",
+        reading.take_unknown_for_refusal,
+        (answers.a_status_that_nobody_knows,),
+    ),
+    Mutation(
+        "a 500 is no answer",
+        "AWS had accepted it: given back and billed twice",
+        reading.take_500_for_refusal,
+        (answers.a_server_error,),
+    ),
+    Mutation(
+        "a lost answer is no refusal",
+        "AWS had accepted it: given back and billed twice",
+        reading.take_loss_for_refusal,
+        (answers.an_answer_that_is_lost,),
+    ),
+    Mutation(
+        "a refused time stamp blames no usage while the clock is wrong",
+        "usage that a clock days ahead planned into a window to come is listed, not billed",
+        reading.ignore_the_date_of_answers,
+        (sending.a_clock_that_is_days_ahead,),
+    ),
+    Mutation(
+        "a duplicate is ours only after an own attempt",
+        "another program's usage passes for ours, and nobody is told",
+        entry.presume_every_duplicate,
+        (answers.a_duplicate_of_what_we_never_sent,),
+    ),
+    Mutation(
+        "a duplicate after an own attempt is billed",
+        "what is billed counts as refused: given back and billed twice",
+        entry.refuse_every_duplicate,
+        (answers.a_duplicate_of_our_own,),
+    ),
+    Mutation(
+        "a late Success is a fact",
+        "what is billed stays unresolved, although AWS said so",
+        entry.ignore_late_success,
+        (answers.a_success_that_comes_late,),
+    ),
+    Mutation(
+        "a late refusal counts once",
+        "the answers to a whole batch cannot be stored",
+        entry.count_late_refusals,
+        (answers.a_refusal_that_comes_late,),
+    ),
+    Mutation(
+        "a late refusal ends a doubt, or a presumption",
+        "what AWS certainly refused is never billed; what it never accepted counts as billed",
+        entry.forget_late_refusals,
+        (answers.a_refusal_that_ends_a_doubt, answers.a_refusal_that_ends_a_presumption),
+    ),
+    # Endings
+    Mutation(
+        "an expired window is given back only if every attempt was refused",
+        "a lost answer counts as refused at the deadline: billed twice",
+        entry.release_whatever_expired,
+        (answers.an_answer_that_is_lost, answers.a_server_error),
+    ),
+    Mutation(
+        "usage that AWS never judged is pending again",
+        "an outage costs the seller the usage of every window that expired in it",
+        entry.list_whatever_expired,
+        (answers.usage_that_aws_certainly_has_not,),
+    ),
+    Mutation(
+        "a transition is decided on the entry as it is stored",
+        "a copy says that nothing was sent: given back and billed twice",
+        storing.decide_on_a_copy,
+        (people.a_release_decided_on_a_copy,),
+    ),
+    Mutation(
+        "a repair needs every attempt refused",
+        "what AWS may hold is given back and billed twice",
+        entry.release_for_a_repair,
+        (people.a_repair_of_what_may_be_billed,),
+    ),
+    Mutation(
+        "a write-off needs every attempt refused",
+        "what AWS bills is on the list of what it does not",
+        entry.write_off_anything,
+        (people.a_write_off_of_what_may_be_billed,),
+    ),
+    Mutation(
+        "an alarm is stored with its cause",
+        "a crash in between silences it",
+        storing.store_alarms_afterwards,
+        (people.a_crash_after_usage_was_given_up,),
+    ),
+    Mutation(
+        "an alarm is delivered before it is confirmed",
+        "a crash in between silences it",
+        storing.confirm_alarms_first,
+        (people.a_crash_while_people_are_told,),
+    ),
+    # Recording
+    Mutation(
+        "an input that is repeated adds nothing",
+        "a crash while recording bills a buyer twice",
+        recorder.add_repeated_input,
+        (recording.an_input_that_is_repeated,),
+    ),
+    Mutation(
+        "an event counts once",
+        "an event that is delivered twice is billed twice",
+        recorder.ignore_event_ids,
+        (recording.an_event_that_comes_twice,),
+    ),
+    Mutation(
+        "what a repair took away is remembered",
+        "an input that is repeated after a repair is billed beside the corrected one",
+        recorder.forget_corrections,
+        (
+            recording.an_input_that_comes_again_after_a_repair,
+            recording.an_event_that_comes_again_after_a_repair,
+        ),
+    ),
+    # DynamoDB: the same promises, kept by other means
+    Mutation(
+        "DynamoDB: a book's head has a version, compared and set",
+        "two jobs give one hour to both identities, and AWS bills both",
+        dynamodb.ignore_the_version,
+        (sealing.two_jobs_that_read_the_same_book,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: members of live entries are subtracted from what the index shows",
+        "usage whose marks are not written yet is sealed and billed again",
+        dynamodb.believe_the_index,
+        (sealing.a_job_that_runs_again_at_once,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: a change is written onto the revision that was decided upon",
+        "a remembered entry is released although it was sent: billed twice",
+        dynamodb.ignore_the_revision,
+        (people.a_release_decided_on_a_copy,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: a refusal counts once, although its write is repeated after others went on",
+        "it passes for the answer to an attempt that has none: given back and billed twice",
+        dynamodb.count_a_refusal_again,
+        (table.a_refusal_whose_write_is_repeated,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: usage is put where nothing stands",
+        "usage of one buyer in the same millisecond is overwritten",
+        dynamodb.overwrite_usage,
+        (recording.usage_of_one_instant,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: an event id is taken once",
+        "an event that is delivered twice is billed twice",
+        dynamodb.take_events_again,
+        (recording.an_event_that_comes_twice,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: what a repair took away is remembered",
+        "an input that is repeated after a repair is billed beside the corrected one",
+        dynamodb.forget_corrections,
+        (recording.an_input_that_comes_again_after_a_repair,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: every correction is remembered, not only the latest",
+        "an input that is repeated after two repairs is billed beside the corrected one",
+        dynamodb.remember_one_correction,
+        (recording.an_input_that_comes_again_after_two_repairs,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: a mark is for what was sealed",
+        "what an application puts in its place meanwhile passes for billed",
+        dynamodb.mark_whatever_stands_there,
+        (table.a_put_over_usage_that_waits_for_its_mark,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: usage that was changed after it was sealed is listed, and people are told",
+        "it is pending for ever, and nobody knows why",
+        dynamodb.tell_nobody_of_changed_usage,
+        (table.a_put_over_what_was_billed,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: a window is given back to a repair only if every attempt was refused",
+        "what AWS may hold is given back and billed twice",
+        entry.release_for_a_repair,
+        (table.a_record_that_is_repaired_while_its_answer_is_lost,),
+        "dynamodb",
+    ),
+)

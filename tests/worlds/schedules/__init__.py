@@ -1,0 +1,30 @@
+"""Schedules written by hand: one short story for each mechanism that keeps usage exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+from tests.worlds.schedules import answers, people, recording, sealing, sending, table
+from tests.worlds.stage import Stage
+
+Schedule = Callable[[Stage], None]
+
+
+def _of(module: ModuleType) -> list[Schedule]:
+    return [
+        each
+        for name, each in vars(module).items()
+        if callable(each)
+        and getattr(each, "__module__", None) == module.__name__
+        and not name.startswith("_")
+        and "stage" in each.__annotations__
+        and each.__annotations__.get("return") == "None"
+    ]
+
+
+MODULES = (recording, sealing, sending, answers, people, table)
+ALL = [each for module in MODULES for each in _of(module)]
+OF_DYNAMODB = tuple(_of(table))
+# What they put to the test is the embedded store's own second line of defence.
+OF_SQLITE = (sealing.usage_that_an_entry_holds_is_never_taken, sealing.a_window_is_sealed_once)

@@ -36,7 +36,7 @@ from marketplace_metering.jobs.seal import seal
 from marketplace_metering.jobs.submit import submit
 from marketplace_metering.ports import Ports
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
-from marketplace_metering.proof.fake_dynamodb.client import Moods
+from marketplace_metering.proof.fake_dynamodb.client import FaultInjector
 from marketplace_metering.proof.fake_dynamodb.tables import Table
 
 STACK = "bench"
@@ -121,7 +121,7 @@ class Server:
 
 def _empty_ledger() -> FakeDynamoDb:
     tables = {table.name: table for table in map(Table, definitions(STACK))}
-    return FakeDynamoDb(tables, Moods(Faults(), 0), Nothing())
+    return FakeDynamoDb(tables, FaultInjector(Faults(), 0), Nothing())
 
 
 def _metered(said: Mapping[str, Any]) -> dict[str, Any]:

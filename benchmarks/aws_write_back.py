@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from benchmarks.canned import client, only_on, rate, served, split_cores
 from benchmarks.measuring import Figure, Result, repeated, save
 from marketplace_metering.adapters.dynamodb import DynamoStore, table_names
-from marketplace_metering.adapters.dynamodb.items.member_list import Columns
+from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns
 from marketplace_metering.adapters.dynamodb.items.tables import definitions
 from marketplace_metering.core import ledger
 from marketplace_metering.core.hours import NS_PER_MS, UsageHour
@@ -31,7 +31,7 @@ from marketplace_metering.core.plan import Book, Group, plan
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
-from marketplace_metering.proof.fake_dynamodb.client import Moods
+from marketplace_metering.proof.fake_dynamodb.client import FaultInjector
 from marketplace_metering.proof.fake_dynamodb.tables import Table
 
 STACK = "bench"
@@ -53,7 +53,7 @@ class Nothing:
 def billed_ledger(windows: int, members: int) -> FakeDynamoDb:
     """A stand-in in which so many entries are billed and no member is marked."""
     tables = {table.name: table for table in map(Table, definitions(STACK))}
-    stand_in = FakeDynamoDb(tables, Moods(Faults(), 0), Nothing())
+    stand_in = FakeDynamoDb(tables, FaultInjector(Faults(), 0), Nothing())
     store = DynamoStore(stand_in, table_names(STACK), now=lambda: NOW, workers=1)
     hour = UsageHour.of(HOUR)
     policy = Policy()
@@ -63,7 +63,7 @@ def billed_ledger(windows: int, members: int) -> FakeDynamoDb:
         ns = array("q", ((start_ms + n * 3_599_000 // members) * NS_PER_MS for n in range(members)))
         micros = array("q", (1_000_000 for _ in range(members)))
         meter = Meter("abc123xyz456", f"{window:012d}", "api_calls", None)
-        columns = Columns(ns, micros)
+        columns = MemberColumns(ns, micros)
         group = Group(meter, hour, (), Quantity(sum(micros)), members, ns[0], columns)
         book = Book(meter.book_key, 0)
         plans.append(plan(book, [group], NOW, policy, Scope.CLOSED_HOURS))

@@ -29,7 +29,7 @@ from botocore.httpsession import URLLib3Session
 
 from marketplace_metering.adapters.dynamodb.api.attributes import size_of
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
-from marketplace_metering.proof.fake_dynamodb.client import READING, Moods
+from marketplace_metering.proof.fake_dynamodb.client import READING, FaultInjector
 from marketplace_metering.proof.fake_dynamodb.expressions import Item
 from marketplace_metering.proof.fake_dynamodb.tables import Table
 
@@ -108,7 +108,7 @@ class RequestUnits:
         self.requests: Counter[str] = Counter()  # by service and operation
         self.read_units = 0.0
         self._tables = {each["TableName"]: _CountingTable(each) for each in definitions}
-        self._copy = FakeDynamoDb(dict(self._tables), Moods(Faults(), seed=0), _Alone())
+        self._copy = FakeDynamoDb(dict(self._tables), FaultInjector(Faults(), seed=0), _Alone())
         self._lock = Lock()
 
     @property

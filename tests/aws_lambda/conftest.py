@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from marketplace_metering.aws_lambda import app, telemetry
-from tests.aws_lambda.world import World
+from tests.aws_lambda.world import LambdaWorld
 from tests.support.clock import utc
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
+def world(monkeypatch: pytest.MonkeyPatch) -> LambdaWorld:
     """Ten past ten on an ordinary day: nine o'clock's usage can be sealed."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    made = World(utc("10:10"))
+    made = LambdaWorld(utc("10:10"))
     monkeypatch.setattr(app, "job_app", lambda: made.app)
     monkeypatch.setattr(app, "processor_app", lambda: made.app)
     return made

@@ -36,7 +36,7 @@ STEP_MS = 59  # coprime with it: every usage record gets a time of its own, all 
 NINE_MS = int(utc("09:00").timestamp() * 1_000)
 
 
-class World:
+class BacklogWorld:
     """Both functions over one DynamoDB."""
 
     def __init__(self) -> None:
@@ -89,14 +89,14 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World()
+def world(monkeypatch: pytest.MonkeyPatch) -> BacklogWorld:
+    made = BacklogWorld()
     monkeypatch.setattr(app, "job_app", made.app)
     monkeypatch.setattr(app, "processor_app", made.app)
     return made
 
 
-def test_sixty_thousand_usage_records_are_billed_run_by_run(world: World) -> None:
+def test_sixty_thousand_usage_records_are_billed_run_by_run(world: BacklogWorld) -> None:
     world.record("9" * 12, OF_ONE_BUYER)
     for number in range(OTHER_BUYERS):
         world.record(f"{number:012d}", PER_WINDOW)

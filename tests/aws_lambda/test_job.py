@@ -13,13 +13,13 @@ from marketplace_metering.aws_lambda.events import UnknownEventError
 from marketplace_metering.aws_lambda.telemetry import Name
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.outcome import Refused
-from tests.aws_lambda.world import World, event
+from tests.aws_lambda.world import LambdaWorld, event
 from tests.support.steps import attempt, seal
 
 Measured = Callable[[], list[dict[str, Any]]]
 
 
-def test_the_schedule_seals_closed_hours_only(world: World) -> None:
+def test_the_schedule_seals_closed_hours_only(world: LambdaWorld) -> None:
     world.record("09:10", 5)
     world.record("10:05", 7)
 
@@ -31,7 +31,7 @@ def test_the_schedule_seals_closed_hours_only(world: World) -> None:
 
 @pytest.mark.parametrize("by_hand", [{}, None])
 def test_a_person_s_empty_event_meters_everything_and_says_what(
-    world: World, by_hand: object
+    world: LambdaWorld, by_hand: object
 ) -> None:
     world.record("09:10", 5)
     world.record("10:05", "7.5")
@@ -53,7 +53,7 @@ def test_a_person_s_empty_event_meters_everything_and_says_what(
     assert json.loads(json.dumps(answer)) == answer
 
 
-def test_an_event_it_does_not_know_is_refused_with_what_it_knows(world: World) -> None:
+def test_an_event_it_does_not_know_is_refused_with_what_it_knows(world: LambdaWorld) -> None:
     world.record("09:10", 5)
 
     with pytest.raises(UnknownEventError) as refused:
@@ -66,14 +66,14 @@ def test_an_event_it_does_not_know_is_refused_with_what_it_knows(world: World) -
     assert world.bell.rings == 0
 
 
-def test_the_doorbell_rings_although_nothing_was_sealed(world: World) -> None:
+def test_the_doorbell_rings_although_nothing_was_sealed(world: LambdaWorld) -> None:
     """An entry that an earlier run sealed may still be due: each run dispatches it again."""
     job.handler(event("scheduled"), world.context())
 
     assert world.bell.rings == 1
 
 
-def test_a_run_whose_time_is_up_goes_on_in_a_further_invocation(world: World) -> None:
+def test_a_run_whose_time_is_up_goes_on_in_a_further_invocation(world: LambdaWorld) -> None:
     """600 meters take two steps of 500; the clock runs out during the first."""
     for number in range(600):
         world.record("09:10", 1, meter=_meter(number))
@@ -89,7 +89,7 @@ def test_a_run_whose_time_is_up_goes_on_in_a_further_invocation(world: World) ->
     assert len(world.successors.events) == 1
 
 
-def test_a_round_that_did_nothing_starts_no_other(world: World) -> None:
+def test_a_round_that_did_nothing_starts_no_other(world: LambdaWorld) -> None:
     """Otherwise usage that only waits would keep the job running for ever."""
     for number in range(600):
         world.record("10:05", 1, meter=_meter(number))
@@ -100,7 +100,9 @@ def test_a_round_that_did_nothing_starts_no_other(world: World) -> None:
     assert world.successors.events == []
 
 
-def test_an_error_is_a_failed_invocation(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_a_failed_invocation(
+    world: LambdaWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Lambda repeats it and counts it: the errors alarm sees it."""
 
     def fail(*_: object) -> None:
@@ -112,7 +114,7 @@ def test_an_error_is_a_failed_invocation(world: World, monkeypatch: pytest.Monke
         job.handler(event("scheduled"), world.context())
 
 
-def test_people_who_cannot_be_told_now_are_told_by_the_next_run(world: World) -> None:
+def test_people_who_cannot_be_told_now_are_told_by_the_next_run(world: LambdaWorld) -> None:
     world.record("08:10", 5)
     (entry,) = seal(world.store, world.clock.now())
     attempt(world.store, entry.key, Refused("InvalidUsageDimensionException"), world.clock.now())
@@ -126,7 +128,7 @@ def test_people_who_cannot_be_told_now_are_told_by_the_next_run(world: World) ->
     assert [str(alarm.quantity) for alarm in world.people.alarms] == ["5"]
 
 
-def test_a_run_is_measured_by_stack_alone(world: World, measured: Measured) -> None:
+def test_a_run_is_measured_by_stack_alone(world: LambdaWorld, measured: Measured) -> None:
     world.record("09:10", 5)
     world.record("10:05", 7)
 

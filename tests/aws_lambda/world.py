@@ -12,7 +12,7 @@ from typing import Any
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
 from marketplace_metering.adapters.sqlite import SqliteStore
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
-from marketplace_metering.aws_lambda.app import App, Everyone
+from marketplace_metering.aws_lambda.app import AllNotifiers, App
 from marketplace_metering.aws_lambda.telemetry import MetricNotifier
 from marketplace_metering.core.ledger import Alarm
 from marketplace_metering.core.policy import Policy
@@ -89,7 +89,7 @@ class Context:
         return max(0, int((self.ends_at - self.clock.now()).total_seconds() * 1_000))
 
 
-class World:
+class LambdaWorld:
     """Everything around a handler."""
 
     def __init__(self, now: datetime, policy: Policy | None = None) -> None:
@@ -104,7 +104,7 @@ class World:
         client = connect("us-east-1")
         attach(client, self.faults, self.clock.now, self.clock.sleep)
         api = MarketplaceApi(client, self.clock, 5)
-        everyone = Everyone(self.people, MetricNotifier())
+        everyone = AllNotifiers(self.people, MetricNotifier())
         self.app = App(
             Ports(self.store, api, self.clock, everyone),
             policy or Policy(),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.core.record_columns import Columns, group_name
+from marketplace_metering.core.record_columns import RecordColumns, group_name
 from tests.support.build import licensed, tags, usage
 
 KINDS = [
@@ -26,7 +26,7 @@ RECORDS = st.lists(st.sampled_from(KINDS), max_size=8)
 def test_columns_hold_the_objects_that_they_were_made_of(
     first: list[UsageRecord], second: list[UsageRecord]
 ) -> None:
-    both = Columns.of(first).plus(second)
+    both = RecordColumns.of(first).plus(second)
     assert list(both) == [*first, *second]
     assert all(each is other for each, other in zip(both, [*first, *second], strict=True))
     names = [both.groups[group] for group in both.group_of]
@@ -39,12 +39,12 @@ def test_some_of_the_columns_are_some_of_the_usage_records(
     records: list[UsageRecord], data: st.DataObject
 ) -> None:
     numbers = [number for number in range(len(records)) if data.draw(st.booleans())]
-    assert list(Columns.of(records).only(numbers)) == [records[number] for number in numbers]
+    assert list(RecordColumns.of(records).only(numbers)) == [records[number] for number in numbers]
 
 
 def test_an_object_that_was_asked_for_is_found_again() -> None:
     """Equal usage records are several uses: the object tells which one is meant."""
-    columns = Columns.of([KINDS[0], replace(KINDS[0]), KINDS[1]]).only([0, 1, 2])
+    columns = RecordColumns.of([KINDS[0], replace(KINDS[0]), KINDS[1]]).only([0, 1, 2])
     second = columns[1]
     assert second == columns[0]
     assert columns.number_of(second) == 1
@@ -53,5 +53,5 @@ def test_an_object_that_was_asked_for_is_found_again() -> None:
 
 
 def test_columns_of_columns_are_the_same() -> None:
-    columns = Columns.of(KINDS)
-    assert Columns.of(columns) is columns
+    columns = RecordColumns.of(KINDS)
+    assert RecordColumns.of(columns) is columns

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from marketplace_metering.core import ledger
 from marketplace_metering.core.ledger import (
     TRANSITIONS,
+    AfterRelease,
     AlarmKind,
     Allocation,
     Attempt,
@@ -20,7 +21,6 @@ from marketplace_metering.core.ledger import (
     Entry,
     EntryKey,
     Line,
-    Members,
     State,
 )
 from marketplace_metering.core.outcome import (
@@ -218,13 +218,13 @@ def test_a_presumption_falls_with_the_attempt_that_it_was_made_of(outcome: Outco
 @pytest.mark.parametrize(
     ("outcome", "members", "said"),
     [
-        (NotSubscribed(), Members.FAILED, "CustomerNotSubscribed"),
-        (Refused("X"), Members.FAILED, "X"),
-        (Deferred("slow down"), Members.PENDING, "slow down"),
+        (NotSubscribed(), AfterRelease.FAILED, "CustomerNotSubscribed"),
+        (Refused("X"), AfterRelease.FAILED, "X"),
+        (Deferred("slow down"), AfterRelease.PENDING, "slow down"),
     ],
 )
 def test_a_refusal_after_the_deadline_ends_the_doubt(
-    outcome: Outcome, members: Members, said: str
+    outcome: Outcome, members: AfterRelease, said: str
 ) -> None:
     """Its answer was awaited when the deadline passed; now AWS certainly has none of it."""
     before = replace(SEALED, state=State.UNRESOLVED, begun=2, refused=1)
@@ -250,13 +250,13 @@ def test_nothing_expires_before_its_deadline_or_twice() -> None:
 @pytest.mark.parametrize(
     ("state", "begun", "settled", "members"),
     [
-        (State.SEALED, 0, State.RELEASED, Members.PENDING),
-        (State.SEALED, 3, State.RELEASED, Members.PENDING),
-        (State.PARKED, 3, State.RELEASED, Members.FAILED),
+        (State.SEALED, 0, State.RELEASED, AfterRelease.PENDING),
+        (State.SEALED, 3, State.RELEASED, AfterRelease.PENDING),
+        (State.PARKED, 3, State.RELEASED, AfterRelease.FAILED),
     ],
 )
 def test_what_aws_certainly_never_had_is_given_back_at_its_deadline(
-    state: State, begun: int, settled: State, members: Members
+    state: State, begun: int, settled: State, members: AfterRelease
 ) -> None:
     before = replace(SEALED, state=state, begun=begun, refused=begun)
     change = ledger.expire(before, before.deadline)
@@ -298,7 +298,7 @@ def test_release_is_for_unsettled_entries_that_aws_certainly_does_not_have(
         assert (change.entry.state, change.entry.reason, change.frees) == (
             State.RELEASED,
             "a repair",
-            Members.PENDING,
+            AfterRelease.PENDING,
         )
     else:
         assert change is None
@@ -359,7 +359,7 @@ def test_a_finding_settles_what_is_unresolved() -> None:
     assert (free.entry.state, free.entry.refused, free.frees) == (
         State.RELEASED,
         3,
-        Members.PENDING,
+        AfterRelease.PENDING,
     )
     for state in State:
         if state is not State.UNRESOLVED:

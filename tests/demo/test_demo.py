@@ -19,7 +19,7 @@ from marketplace_metering.proof.demo.day import Progress
 from marketplace_metering.proof.demo.listings import DAY_BEGINS
 from marketplace_metering.proof.demo.usage_file import Arrivals, read_lines
 from marketplace_metering.proof.demo.watch import watching
-from marketplace_metering.proof.demo.world import World
+from marketplace_metering.proof.demo.world import DemoWorld
 
 ESCAPE = "\x1b"
 
@@ -126,7 +126,7 @@ def test_another_seed_is_another_day_with_the_same_books():
 
 
 def test_a_millionth_more_on_aws_s_side_fails_the_demo(monkeypatch):
-    asked = World.ask_aws
+    asked = DemoWorld.ask_aws
 
     def tampered(world, path):
         answer = asked(world, path)
@@ -136,7 +136,7 @@ def test_a_millionth_more_on_aws_s_side_fails_the_demo(monkeypatch):
                 usage["quantity"] += ".000001"
         return answer
 
-    monkeypatch.setattr(World, "ask_aws", tampered)
+    monkeypatch.setattr(DemoWorld, "ask_aws", tampered)
     wrong = run(7)
     assert wrong.code == 1
     assert "The books do not balance." in wrong.text

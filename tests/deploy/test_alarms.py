@@ -8,7 +8,7 @@ import pytest
 
 from marketplace_metering.aws_lambda import app, job, processor, telemetry
 from marketplace_metering.simulator.faults import NotSubscribed, Scheduled
-from tests.aws_lambda.world import World, event
+from tests.aws_lambda.world import LambdaWorld, event
 from tests.deploy.reading import alarms, properties
 from tests.support.clock import utc
 
@@ -18,7 +18,7 @@ def _measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setattr(telemetry.metrics.provider, "service", "shop")
-    world = World(utc("10:10"))
+    world = LambdaWorld(utc("10:10"))
     monkeypatch.setattr(app, "job_app", lambda: world.app)
     monkeypatch.setattr(app, "processor_app", lambda: world.app)
     world.record("09:10", 5)

@@ -11,7 +11,7 @@ import pytest
 
 from marketplace_metering.adapters.dynamodb import TableNames, create_tables
 from tests.deploy.emulator import REGION, emulator
-from tests.dynamodb.world import World
+from tests.dynamodb.world import TwoTables
 
 _numbers = count()
 
@@ -33,6 +33,6 @@ def tables(dynamodb: Any) -> Iterator[TableNames]:
 
 
 @pytest.fixture
-def world(dynamodb: Any, tables: TableNames) -> World:
+def world(dynamodb: Any, tables: TableNames) -> TwoTables:
     """A seller whose usage is in DynamoDB."""
-    return World(dynamodb, tables)
+    return TwoTables(dynamodb, tables)

@@ -17,7 +17,11 @@ from marketplace_metering.adapters.dynamodb.api.attributes import (
     timestamp_text,
 )
 from marketplace_metering.adapters.dynamodb.items import keys
-from marketplace_metering.adapters.dynamodb.items.member_list import Columns, Members, Said
+from marketplace_metering.adapters.dynamodb.items.member_list import (
+    MemberColumns,
+    MemberList,
+    SealedContent,
+)
 from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_MS, UsageHour
 from marketplace_metering.core.identity import BookKey, Meter, Window
 from marketplace_metering.core.ledger import EntryKey
@@ -44,13 +48,13 @@ def test_members_come_back_exactly(
 ) -> None:
     parts = []
     for ns, (tags, micros) in said.items():
-        columns = Columns()
+        columns = MemberColumns()
         columns.add(ns, micros)
         parts.append((tags, columns))
-    members = Members.decode(Members.of(parts).encode())
-    assert members.said() == {ns: Said(*each) for ns, each in said.items()}
+    members = MemberList.decode(MemberList.of(parts).encode())
+    assert members.said() == {ns: SealedContent(*each) for ns, each in said.items()}
     assert (members.first_ns, members.last_ns) == (min(said), max(said))
-    assert list(members.pairs()) == list(Members.of(parts).pairs())
+    assert list(members.pairs()) == list(MemberList.of(parts).pairs())
 
 
 def test_fifty_members_take_two_hundred_bytes_and_two_hundred_thousand_fit_into_one_part() -> None:
@@ -58,7 +62,7 @@ def test_fifty_members_take_two_hundred_bytes_and_two_hundred_thousand_fit_into_
         step = 3_600_000 // count
         ns = array("q", ((HOUR // NS_PER_MS + n * step + n % 7) * NS_PER_MS for n in range(count)))
         micros = array("q", ((1 + n * n % 13) * 1_000_000 for n in range(count)))
-        return len(Members.of([((), Columns(ns, micros))]).encode())
+        return len(MemberList.of([((), MemberColumns(ns, micros))]).encode())
 
     assert encoded(50) < 200
     assert encoded(200_000) < 300_000

@@ -14,7 +14,7 @@ from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.outcome import Deferred, NotSubscribed, Outcome
 from marketplace_metering.core.policy import LateUsage, Policy
 from tests.dynamodb.faults import PowerCutError
-from tests.dynamodb.world import World, accept
+from tests.dynamodb.world import TwoTables, accept
 from tests.support import steps
 from tests.support.build import DIMENSION, PRODUCT, quantity, usage
 
@@ -27,13 +27,13 @@ def not_subscribed(entry: Entry) -> Outcome:
     return NotSubscribed()
 
 
-def put_for_buyers(world: World, count: int) -> None:
+def put_for_buyers(world: TwoTables, count: int) -> None:
     for number in range(count):
         world.put("09:10", number + 1, customerAWSAccountId=f"{number:012d}")
 
 
 def test_a_book_that_changed_is_refused_and_the_others_of_its_transaction_are_stored(
-    world: World,
+    world: TwoTables,
 ) -> None:
     put_for_buyers(world, 3)
     made = steps.plans(world.store, world.clock.now())
@@ -46,13 +46,13 @@ def test_a_book_that_changed_is_refused_and_the_others_of_its_transaction_are_st
     assert len(world.entries()) == 3
 
 
-def test_a_transaction_in_conflict_is_tried_again(world: World) -> None:
+def test_a_transaction_in_conflict_is_tried_again(world: TwoTables) -> None:
     put_for_buyers(world, 3)
     world.client.cancel(CONFLICT, times=3)
     assert world.seal().entries == 3
 
 
-def test_a_seal_that_loses_its_race_plans_again_with_what_the_other_left(world: World) -> None:
+def test_a_seal_that_loses_its_race_plans_again_with_what_the_other_left(world: TwoTables) -> None:
     world.put("09:10", 5)
 
     def another_run() -> None:
@@ -68,7 +68,7 @@ def test_a_seal_that_loses_its_race_plans_again_with_what_the_other_left(world: 
 
 
 @pytest.mark.parametrize("operation", ["transact_write_items", "batch_execute_statement"])
-def test_a_repeated_request_is_known_as_ones_own(world: World, operation: str) -> None:
+def test_a_repeated_request_is_known_as_ones_own(world: TwoTables, operation: str) -> None:
     """The answer was lost and botocore asked again: one attempt is one attempt."""
     world.put("09:10", 5)
     world.client.repeat(operation, times=3)
@@ -88,7 +88,7 @@ def test_a_repeated_request_is_known_as_ones_own(world: World, operation: str) -
     ],
 )
 def test_a_refusal_counts_once_although_others_went_on_before_its_write_was_repeated(
-    world: World, refusal: Outcome, operation: str
+    world: TwoTables, refusal: Outcome, operation: str
 ) -> None:
     """Else it passes for the answer to their attempt, which has none: it may be billed."""
     world.put("09:10", 5)
@@ -107,7 +107,7 @@ def test_a_refusal_counts_once_although_others_went_on_before_its_write_was_repe
 
 
 def test_an_attempt_counts_once_although_others_went_on_before_its_write_was_repeated(
-    world: World,
+    world: TwoTables,
 ) -> None:
     """Else one of the two would never be answered."""
     world.put("09:10", 5)
@@ -125,7 +125,7 @@ def test_an_attempt_counts_once_although_others_went_on_before_its_write_was_rep
     assert (world.entry().begun, world.entry().refused) == (2, 0)
 
 
-def test_throttled_requests_are_repeated(world: World) -> None:
+def test_throttled_requests_are_repeated(world: TwoTables) -> None:
     put_for_buyers(world, 3)
     operations = ("query", "batch_get_item", "transact_write_items", "batch_execute_statement")
     for operation in operations:
@@ -135,7 +135,7 @@ def test_throttled_requests_are_repeated(world: World) -> None:
     assert world.balance().billed.quantity == quantity(6)
 
 
-def test_pauses_grow_and_end_with_words(world: World) -> None:
+def test_pauses_grow_and_end_with_words(world: TwoTables) -> None:
     pauses: list[float] = []
     store = world.new_store(pause=pauses.append)
     world.client.refuse("query", "ProvisionedThroughputExceededException", times=100)
@@ -145,14 +145,14 @@ def test_pauses_grow_and_end_with_words(world: World) -> None:
     assert pauses[-1] == 5.0
 
 
-def test_other_errors_are_not_repeated(world: World) -> None:
+def test_other_errors_are_not_repeated(world: TwoTables) -> None:
     world.client.refuse("query", "AccessDeniedException", times=1)
     with pytest.raises(Exception, match="AccessDenied"):
         list(world.store.pending(world.clock.now(), world.policy))
     assert world.client.requests()["query"] == 1
 
 
-def test_what_was_left_unprocessed_is_asked_again(world: World) -> None:
+def test_what_was_left_unprocessed_is_asked_again(world: TwoTables) -> None:
     put_for_buyers(world, 60)
     large = [world.put(f"10:{n // 60:02d}:{n % 60:02d}", Decimal("1.000001")) for n in range(600)]
     world.client.leave_half_unprocessed(times=3)
@@ -164,7 +164,7 @@ def test_what_was_left_unprocessed_is_asked_again(world: World) -> None:
     assert world.balance().billed.records == 660
 
 
-def test_an_attempt_is_begun_on_what_is_stored_not_on_what_was_read(world: World) -> None:
+def test_an_attempt_is_begun_on_what_is_stored_not_on_what_was_read(world: TwoTables) -> None:
     """Between reading and writing another process settles the entry."""
     world.put("09:10", 5)
     world.seal()
@@ -179,7 +179,7 @@ def test_an_attempt_is_begun_on_what_is_stored_not_on_what_was_read(world: World
     assert (world.entry().state, world.entry().begun) == (State.BILLED, 1)
 
 
-def test_a_release_is_refused_by_an_attempt_that_began_a_moment_before(world: World) -> None:
+def test_a_release_is_refused_by_an_attempt_that_began_a_moment_before(world: TwoTables) -> None:
     world.put("09:10", 5)
     world.seal()
     entry = world.entry()
@@ -192,11 +192,11 @@ def test_a_release_is_refused_by_an_attempt_that_began_a_moment_before(world: Wo
     assert steps.groups(world.store, now) == []
 
 
-def _begin(store: object, entry: Entry, world: World) -> None:
+def _begin(store: object, entry: Entry, world: TwoTables) -> None:
     assert steps.begin(store, entry.key, world.clock.now()) is not None  # type: ignore[arg-type]
 
 
-def test_entries_of_many_books_are_changed_together_and_each_by_itself(world: World) -> None:
+def test_entries_of_many_books_are_changed_together_and_each_by_itself(world: TwoTables) -> None:
     put_for_buyers(world, 40)
     world.seal()
     keys = [entry.key for entry in world.entries()]
@@ -215,7 +215,7 @@ def test_entries_of_many_books_are_changed_together_and_each_by_itself(world: Wo
     assert world.client.requests()["batch_execute_statement"] == 2
 
 
-def test_many_expired_entries_of_one_book_are_released_whole(world: World) -> None:
+def test_many_expired_entries_of_one_book_are_released_whole(world: TwoTables) -> None:
     """More than one transaction takes: the book's version rises with each."""
     now = world.clock.now()
     meters = [
@@ -235,7 +235,7 @@ def test_many_expired_entries_of_one_book_are_released_whole(world: World) -> No
 
 
 @pytest.mark.parametrize("calls", range(1, 12))
-def test_the_power_may_go_after_any_request(world: World, calls: int) -> None:
+def test_the_power_may_go_after_any_request(world: TwoTables, calls: int) -> None:
     """Seal, submit and write back, cut off after the n-th write; then a new process goes on."""
     world.policy = Policy(late=LateUsage.REJECT)
     keys = [world.put("09:10", 5), world.put("09:20", 6), world.put("10:10", 7)]
@@ -262,7 +262,7 @@ def test_the_power_may_go_after_any_request(world: World, calls: int) -> None:
         assert str(world.item(key)["metering_response"]).startswith("billed: ")
 
 
-def test_an_unforeseen_reason_is_told(world: World) -> None:
+def test_an_unforeseen_reason_is_told(world: TwoTables) -> None:
     world.put("09:10", 5)
     world.client.cancel("ItemCollectionSizeLimitExceeded")
     with pytest.raises(StoreError, match="ItemCollectionSizeLimitExceeded"):

@@ -12,7 +12,7 @@ from marketplace_metering.core.outcome import NotSubscribed, Outcome
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.jobs import correct
 from marketplace_metering.ports import EntryFilter, RecordView
-from tests.dynamodb.world import World, accept
+from tests.dynamodb.world import TwoTables, accept
 from tests.support import steps
 from tests.support.build import BUYER, DIMENSION, METER, PRODUCT, licensed, quantity, usage
 
@@ -23,19 +23,19 @@ def known_dimension(entry: Entry) -> Outcome:
     return accept(entry) if entry.window.meter.dimension == DIMENSION else NotSubscribed()
 
 
-def view_of(world: World, record: UsageRecord) -> RecordView:
+def view_of(world: TwoTables, record: UsageRecord) -> RecordView:
     at = record.created_ns
     views = world.reports.records_at(record.account, at, at + 1)
     return next(view for view in views if view.record.meter == record.meter)
 
 
-def repair(world: World, old: UsageRecord, new: UsageRecord) -> str | None:
+def repair(world: TwoTables, old: UsageRecord, new: UsageRecord) -> str | None:
     view = view_of(world, old)
     now = world.clock.now()
     return correct.repair(world.store, world.store.corrections(), view, new, now)
 
 
-def test_expired_usage_is_retried_from_the_command_line(world: World) -> None:
+def test_expired_usage_is_retried_from_the_command_line(world: TwoTables) -> None:
     world.aws.answer = lambda entry: NotSubscribed()
     steps.record(world.store, world.clock.now(), usage("09:10", 5), usage("09:11", 6))
     world.run()
@@ -52,7 +52,7 @@ def test_expired_usage_is_retried_from_the_command_line(world: World) -> None:
 
 
 @pytest.mark.parametrize("which", [EntryFilter(account="0" * 12), EntryFilter(dimension="x")])
-def test_only_what_is_asked_for_is_retried(world: World, which: EntryFilter) -> None:
+def test_only_what_is_asked_for_is_retried(world: TwoTables, which: EntryFilter) -> None:
     world.aws.answer = lambda entry: NotSubscribed()
     world.put("09:10", 5)
     world.run()
@@ -63,13 +63,13 @@ def test_only_what_is_asked_for_is_retried(world: World, which: EntryFilter) -> 
     assert world.store.corrections().retry_refused(EntryFilter()) == 0
 
 
-def test_malformed_usage_is_not_retried_as_it_is(world: World) -> None:
+def test_malformed_usage_is_not_retried_as_it_is(world: TwoTables) -> None:
     world.put("09:10", "5")
     world.run()
     assert world.store.corrections().retry_refused(EntryFilter()) == 0
 
 
-def test_a_repaired_usage_record_is_billed_where_it_belongs(world: World) -> None:
+def test_a_repaired_usage_record_is_billed_where_it_belongs(world: TwoTables) -> None:
     world.aws.answer = known_dimension
     old = usage("09:10", 5, meter=WRONG, extras={"note": "mine"})
     steps.record(world.store, world.clock.now(), old, source="usage.jsonl")
@@ -89,7 +89,7 @@ def test_a_repaired_usage_record_is_billed_where_it_belongs(world: World) -> Non
     assert (again.added, again.already_there) == (0, 1), "a repeated input brings nothing back"
 
 
-def test_a_pending_usage_record_is_repaired_before_anything_is_sealed(world: World) -> None:
+def test_a_pending_usage_record_is_repaired_before_anything_is_sealed(world: TwoTables) -> None:
     """The index still shows it as it was; it is billed once, as corrected."""
     old = usage("09:10", 5, meter=WRONG)
     steps.record(world.store, world.clock.now(), old)
@@ -102,7 +102,7 @@ def test_a_pending_usage_record_is_repaired_before_anything_is_sealed(world: Wor
     assert world.entry().window.meter == METER
 
 
-def test_a_sealing_run_that_has_read_the_old_one_is_refused(world: World) -> None:
+def test_a_sealing_run_that_has_read_the_old_one_is_refused(world: TwoTables) -> None:
     old = usage("09:10", 5, meter=WRONG)
     steps.record(world.store, world.clock.now(), old)
     made = steps.plans(world.store, world.clock.now())
@@ -110,7 +110,7 @@ def test_a_sealing_run_that_has_read_the_old_one_is_refused(world: World) -> Non
     assert list(world.store.append(made, world.clock.now())) == [False]
 
 
-def test_a_usage_record_that_is_sealed_meanwhile_is_not_repaired(world: World) -> None:
+def test_a_usage_record_that_is_sealed_meanwhile_is_not_repaired(world: TwoTables) -> None:
     old = usage("09:10", 5, meter=WRONG)
     steps.record(world.store, world.clock.now(), old)
     world.client.before(
@@ -123,7 +123,7 @@ def test_a_usage_record_that_is_sealed_meanwhile_is_not_repaired(world: World) -
     assert [entry.window.meter.dimension for entry in world.entries()] == ["api_cals"]
 
 
-def test_usage_can_be_moved_to_another_buyer(world: World) -> None:
+def test_usage_can_be_moved_to_another_buyer(world: TwoTables) -> None:
     old = usage("09:10", 5, meter=Meter(PRODUCT, "999988887777", DIMENSION))
     steps.record(world.store, world.clock.now(), old)
     assert repair(world, old, replace(old, account=BUYER)) is None
@@ -134,7 +134,7 @@ def test_usage_can_be_moved_to_another_buyer(world: World) -> None:
     assert steps.record(world.store, world.clock.now(), old).already_there == 1
 
 
-def test_a_corrected_event_still_counts_once(world: World) -> None:
+def test_a_corrected_event_still_counts_once(world: TwoTables) -> None:
     old = usage("09:10", 5, event_id="e-1")
     steps.record(world.store, world.clock.now(), old)
     new = replace(old, micros=7_000_000)
@@ -144,7 +144,7 @@ def test_a_corrected_event_still_counts_once(world: World) -> None:
     assert steps.pending_quantity(world.store, world.clock.now()) == quantity(7)
 
 
-def test_billed_usage_is_not_repaired(world: World) -> None:
+def test_billed_usage_is_not_repaired(world: TwoTables) -> None:
     old = usage("09:10", 5, meter=licensed())
     steps.record(world.store, world.clock.now(), old)
     world.run()

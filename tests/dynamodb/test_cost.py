@@ -14,7 +14,7 @@ from marketplace_metering.adapters.dynamodb.items.tables import (
 )
 from marketplace_metering.core.record_rules import SHARDS_MAX
 from tests.dynamodb.units import UnitMeter
-from tests.dynamodb.world import World
+from tests.dynamodb.world import TwoTables
 from tests.support.build import DIMENSION, PRODUCT
 from tests.support.clock import utc
 
@@ -25,7 +25,7 @@ def prefix_of(names: TableNames) -> str:
     return names.records.removesuffix("-MeteringRecords")
 
 
-def put_usage(world: World, windows: int, buyers: int) -> None:
+def put_usage(world: TwoTables, windows: int, buyers: int) -> None:
     """Fifty usage records in each window, twenty-five a request."""
     items = [
         {
@@ -50,7 +50,7 @@ def ms_of(at: str) -> int:
 
 
 @pytest.mark.parametrize("buyers", [100, 25])
-def test_at_most_fifty_requests_for_a_thousand_usage_records(world: World, buyers: int) -> None:
+def test_at_most_fifty_requests_for_a_thousand_usage_records(world: TwoTables, buyers: int) -> None:
     windows = 100
     put_usage(world, windows, buyers)
     world.client.log.clear()
@@ -61,7 +61,7 @@ def test_at_most_fifty_requests_for_a_thousand_usage_records(world: World, buyer
     assert world.balance().billed.records == windows * PER_WINDOW
 
 
-def test_at_most_six_write_units_for_a_usage_record(world: World, dynamodb: Any) -> None:
+def test_at_most_six_write_units_for_a_usage_record(world: TwoTables, dynamodb: Any) -> None:
     """The application's put and both indexes of the guide included."""
     meter = UnitMeter(dynamodb, definitions(prefix_of(world.names)))
     world.client.observer = meter
@@ -83,7 +83,7 @@ def test_at_most_six_write_units_for_a_usage_record(world: World, dynamodb: Any)
     assert meter.total / count < 5.3
 
 
-def test_a_quiet_run_costs_a_handful_of_requests(world: World) -> None:
+def test_a_quiet_run_costs_a_handful_of_requests(world: TwoTables) -> None:
     world.put("09:10", 5)
     world.run()
     world.client.log.clear()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.policy import Scope
-from tests.dynamodb.world import World
+from tests.dynamodb.world import TwoTables
 from tests.support.build import quantity
 
 
-def test_usage_is_sealed_billed_and_marked(world: World) -> None:
+def test_usage_is_sealed_billed_and_marked(world: TwoTables) -> None:
     first = world.put("09:10", 5, team="blue")
     second = world.put("09:20", 7)
     report = world.run()
@@ -27,7 +27,7 @@ def test_usage_is_sealed_billed_and_marked(world: World) -> None:
     assert world.balance().billed.quantity == quantity(12)
 
 
-def test_nothing_is_left_to_do_afterwards(world: World) -> None:
+def test_nothing_is_left_to_do_afterwards(world: TwoTables) -> None:
     world.put("09:10", 5)
     world.run()
     world.client.log.clear()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from marketplace_metering.core.ledger import AlarmKind, State
-from tests.dynamodb.world import World
+from tests.dynamodb.world import TwoTables
 from tests.support.build import BUYER, quantity
 
 MALFORMED: list[tuple[dict[str, Any], str]] = [
@@ -31,7 +31,9 @@ MALFORMED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "words"), MALFORMED)
-def test_it_is_marked_with_what_is_wrong(world: World, changes: dict[str, Any], words: str) -> None:
+def test_it_is_marked_with_what_is_wrong(
+    world: TwoTables, changes: dict[str, Any], words: str
+) -> None:
     good = world.put("09:05", 3)
     at = changes.pop("create_timestamp", "09:10")
     key = world.put(at, **{"quantity": 7, "note": "mine", **changes})
@@ -50,7 +52,7 @@ def test_it_is_marked_with_what_is_wrong(world: World, changes: dict[str, Any], 
     assert len(world.alarms()) == 1, "it is told once"
 
 
-def test_the_alarm_names_the_quantity_where_it_can_be_read(world: World) -> None:
+def test_the_alarm_names_the_quantity_where_it_can_be_read(world: TwoTables) -> None:
     key = world.put("09:10", 7, dimension=None)
     world.put("09:11", "seven")
     world.run()
@@ -61,7 +63,7 @@ def test_the_alarm_names_the_quantity_where_it_can_be_read(world: World) -> None
     )
 
 
-def test_corrected_by_hand_it_is_metered(world: World) -> None:
+def test_corrected_by_hand_it_is_metered(world: TwoTables) -> None:
     key = world.put("09:10", "5")
     world.run()
     world.retry(key, quantity=5)
@@ -72,14 +74,14 @@ def test_corrected_by_hand_it_is_metered(world: World) -> None:
     assert "metering_failed" not in marked
 
 
-def test_many_of_them_are_marked(world: World) -> None:
+def test_many_of_them_are_marked(world: TwoTables) -> None:
     keys = [world.put(f"09:{n // 60:02d}:{n % 60:02d}", "x") for n in range(120)]
     world.run()
     assert all(world.item(key)["metering_failed"] is True for key in keys)
     assert len(world.alarms()) == 120
 
 
-def test_one_that_was_corrected_meanwhile_is_left_to_the_next_run(world: World) -> None:
+def test_one_that_was_corrected_meanwhile_is_left_to_the_next_run(world: TwoTables) -> None:
     key = world.put("09:10", "5")
     other = world.put("09:11", "6")
     world.client.before("transact_write_items", lambda: world.edit(key, quantity=5))
@@ -90,7 +92,7 @@ def test_one_that_was_corrected_meanwhile_is_left_to_the_next_run(world: World) 
     assert world.billed_quantities() == ["5"]
 
 
-def test_one_as_large_as_an_item_can_be(world: World) -> None:
+def test_one_as_large_as_an_item_can_be(world: TwoTables) -> None:
     key = world.put("09:10", "x", note="n" * 409_300)
     large = world.put("09:11", 1, dimension="d" * 300_000)
     good = world.put("09:12", 1)
@@ -100,7 +102,7 @@ def test_one_as_large_as_an_item_can_be(world: World) -> None:
     assert str(world.item(good)["metering_response"]).startswith("billed: ")
 
 
-def test_every_type_of_attribute_can_be_read(world: World) -> None:
+def test_every_type_of_attribute_can_be_read(world: TwoTables) -> None:
     """Sets, binary, null, nesting: a seller's own, untouched; in our names, a problem."""
     key = world.put("09:10", 5)
     world.raw.update_item(

@@ -11,7 +11,7 @@ from marketplace_metering.core import ledger
 from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.outcome import NotSubscribed, Outcome
 from tests.dynamodb.faults import PowerCutError
-from tests.dynamodb.world import World, accept
+from tests.dynamodb.world import TwoTables, accept
 from tests.support import steps
 from tests.support.build import PRODUCT, usage
 
@@ -20,7 +20,7 @@ def not_subscribed(entry: Entry) -> Outcome:
     return NotSubscribed()
 
 
-def settled(world: World, records: int) -> list[dict[str, object]]:
+def settled(world: TwoTables, records: int) -> list[dict[str, object]]:
     """Billed usage of one window whose marks are not written yet."""
     keys = [world.put(f"09:{n // 60:02d}:{n % 60:02d}", 1) for n in range(records)]
     world.seal()
@@ -29,7 +29,7 @@ def settled(world: World, records: int) -> list[dict[str, object]]:
     return keys
 
 
-def test_each_usage_record_is_written_once(world: World) -> None:
+def test_each_usage_record_is_written_once(world: TwoTables) -> None:
     settled(world, 60)
     world.client.log.clear()
     assert world.store.write_back(None) == 60
@@ -43,7 +43,7 @@ def test_each_usage_record_is_written_once(world: World) -> None:
     assert world.store.write_back(None) == 0
 
 
-def test_a_crash_in_the_middle_leaves_the_rest_to_the_next_run(world: World) -> None:
+def test_a_crash_in_the_middle_leaves_the_rest_to_the_next_run(world: TwoTables) -> None:
     keys = settled(world, 100)
     store = world.new_store(workers=1)
     world.client.die_after("batch_execute_statement", calls=2)
@@ -55,7 +55,7 @@ def test_a_crash_in_the_middle_leaves_the_rest_to_the_next_run(world: World) -> 
     assert not [key for key in keys if "metering_pending" in world.item(key)]
 
 
-def test_a_run_stops_at_its_instant_and_the_next_one_goes_on_from_there(world: World) -> None:
+def test_a_run_stops_at_its_instant_and_the_next_one_goes_on_from_there(world: TwoTables) -> None:
     keys = settled(world, 250)
     store = world.new_store(workers=1)
     until = world.clock.now() + timedelta(seconds=1)
@@ -68,7 +68,7 @@ def test_a_run_stops_at_its_instant_and_the_next_one_goes_on_from_there(world: W
     assert not [key for key in keys if "metering_pending" in world.item(key)]
 
 
-def test_an_entry_that_changes_while_it_is_marked_is_marked_again(world: World) -> None:
+def test_an_entry_that_changes_while_it_is_marked_is_marked_again(world: TwoTables) -> None:
     """Another process settles it in the meantime, and its newer marks are overwritten first."""
     key = world.put("09:10", 5)
     world.aws.answer = not_subscribed
@@ -89,7 +89,7 @@ def test_an_entry_that_changes_while_it_is_marked_is_marked_again(world: World) 
     assert "metering_failed" not in marked
 
 
-def test_a_deleted_usage_record_does_not_come_back(world: World) -> None:
+def test_a_deleted_usage_record_does_not_come_back(world: TwoTables) -> None:
     """A seller archives old usage records."""
     first, second = settled(world, 2)
     world.raw.delete_item(TableName=world.names.records, Key=first)
@@ -98,7 +98,7 @@ def test_a_deleted_usage_record_does_not_come_back(world: World) -> None:
     assert "metering_pending" not in world.item(second)
 
 
-def test_a_record_without_room_for_words_gets_its_flags(world: World) -> None:
+def test_a_record_without_room_for_words_gets_its_flags(world: TwoTables) -> None:
     key = world.put("09:10", 5, note="x" * 409_350)
     world.aws.answer = not_subscribed
     world.run()
@@ -108,7 +108,7 @@ def test_a_record_without_room_for_words_gets_its_flags(world: World) -> None:
     assert "metering_response" not in marked
 
 
-def test_released_usage_that_was_marked_is_pending_again(world: World) -> None:
+def test_released_usage_that_was_marked_is_pending_again(world: TwoTables) -> None:
     key = world.put("09:10", 5)
     world.aws.answer = not_subscribed
     world.run()
@@ -124,7 +124,7 @@ def test_released_usage_that_was_marked_is_pending_again(world: World) -> None:
     )
 
 
-def test_released_usage_that_was_never_marked_needs_no_writing(world: World) -> None:
+def test_released_usage_that_was_never_marked_needs_no_writing(world: TwoTables) -> None:
     world.put("09:10", 5)
     world.seal()
     entry = world.entry()
@@ -133,7 +133,7 @@ def test_released_usage_that_was_never_marked_needs_no_writing(world: World) -> 
     assert world.store.write_back(None) == 0
 
 
-def test_billed_usage_may_be_deleted_after_a_time_refused_usage_never(world: World) -> None:
+def test_billed_usage_may_be_deleted_after_a_time_refused_usage_never(world: TwoTables) -> None:
     billed = world.put("09:10", 5)
     refused = world.put("09:10", 5, productCode="prod-other")
     world.aws.answer = lambda entry: (
@@ -147,7 +147,7 @@ def test_billed_usage_may_be_deleted_after_a_time_refused_usage_never(world: Wor
     assert "expires_at" not in world.item(refused)
 
 
-def test_fractions_of_a_millisecond_and_of_a_unit_are_marked(world: World) -> None:
+def test_fractions_of_a_millisecond_and_of_a_unit_are_marked(world: TwoTables) -> None:
     now = world.clock.now()
     plain = usage("09:10", "0.000001")
     record = replace(plain, created_ns=plain.created_ns + 123)

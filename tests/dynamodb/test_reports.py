@@ -12,7 +12,7 @@ from marketplace_metering.core.outcome import Accepted, Deferred, Duplicate, Not
 from marketplace_metering.core.policy import LateUsage, Policy
 from marketplace_metering.core.record import Problem, RefusedInput
 from marketplace_metering.ports import EntryFilter
-from tests.dynamodb.world import World
+from tests.dynamodb.world import TwoTables
 from tests.support import steps
 from tests.support.build import BUYER, DIMENSION, METER, PRODUCT, hour, quantity, usage
 
@@ -28,7 +28,7 @@ def by_dimension(entry: Entry) -> Outcome | None:
     return OUTCOMES.get(entry.window.meter.dimension)
 
 
-def test_a_balance_with_something_everywhere(world: World) -> None:
+def test_a_balance_with_something_everywhere(world: TwoTables) -> None:
     world.policy = Policy(late=LateUsage.REJECT)
     world.aws.answer = by_dimension
     for amount, dimension in enumerate(OUTCOMES, start=1):
@@ -58,7 +58,7 @@ def test_a_balance_with_something_everywhere(world: World) -> None:
     assert balance.recorded == Sum(quantity(250), 8)
 
 
-def test_deleted_billed_usage_is_taken_from_the_ledger(world: World) -> None:
+def test_deleted_billed_usage_is_taken_from_the_ledger(world: TwoTables) -> None:
     from marketplace_metering.adapters.dynamodb import DynamoReports
 
     key = world.put("09:10", 5)
@@ -72,7 +72,7 @@ def test_deleted_billed_usage_is_taken_from_the_ledger(world: World) -> None:
     assert balance.recorded == Sum(quantity(12), 2)
 
 
-def test_entries_by_what_is_asked_for(world: World) -> None:
+def test_entries_by_what_is_asked_for(world: TwoTables) -> None:
     other = Meter(PRODUCT, "999988887777", DIMENSION)
     world.put("09:10", 5)
     world.put("10:10", 6)
@@ -95,7 +95,7 @@ def test_entries_by_what_is_asked_for(world: World) -> None:
     assert view.sealed_at == world.clock.now()
 
 
-def test_attempts_of_an_entry_the_latest_twenty(world: World) -> None:
+def test_attempts_of_an_entry_the_latest_twenty(world: TwoTables) -> None:
     world.aws.answer = lambda entry: NotSubscribed("who?")
     world.put("09:10", 5)
     world.run()
@@ -115,7 +115,7 @@ def test_attempts_of_an_entry_the_latest_twenty(world: World) -> None:
     assert (world.entry().begun, world.entry().refused) == (22, 22)
 
 
-def test_why_a_usage_record_is_where_it_is(world: World) -> None:
+def test_why_a_usage_record_is_where_it_is(world: TwoTables) -> None:
     world.aws.answer = by_dimension
     billed = usage("09:10", 5, meter=Meter(PRODUCT, BUYER, "billed"))
     parked = usage("09:20", 6, meter=Meter(PRODUCT, BUYER, "parked"))
@@ -138,7 +138,7 @@ def test_why_a_usage_record_is_where_it_is(world: World) -> None:
     assert world.reports.oldest_pending_at() == world.clock.now() - timedelta(minutes=20)
 
 
-def test_why_usage_is_listed(world: World) -> None:
+def test_why_usage_is_listed(world: TwoTables) -> None:
     world.aws.answer = lambda entry: NotSubscribed()
     record = usage("09:10", 5)
     steps.record(world.store, world.clock.now(), record)
@@ -157,7 +157,7 @@ def test_why_usage_is_listed(world: World) -> None:
         world.store.write_back(None)
 
 
-def test_refused_inputs_the_newest_first(world: World) -> None:
+def test_refused_inputs_the_newest_first(world: TwoTables) -> None:
     problem = Problem.of("the line", "{", "it is not JSON", "write one JSON object a line")
     inputs = [
         RefusedInput(f"usage.jsonl, line {n}", f"{n}{'x' * n * 150_000}", (problem,))
@@ -177,7 +177,7 @@ def test_refused_inputs_the_newest_first(world: World) -> None:
     assert len(world.reports.refused_inputs(limit=2)) == 2
 
 
-def test_an_empty_store(world: World) -> None:
+def test_an_empty_store(world: TwoTables) -> None:
     reports = world.reports
     assert list(reports.balances()) == []
     assert list(reports.entries(EntryFilter())) == []

@@ -18,7 +18,7 @@ from marketplace_metering.core.outcome import (
     Refused,
 )
 from marketplace_metering.core.policy import LateUsage, Policy
-from tests.dynamodb.world import World, accept
+from tests.dynamodb.world import TwoTables, accept
 from tests.support.build import DIMENSION, PRODUCT, quantity
 
 
@@ -26,7 +26,7 @@ def refuse(entry: Entry) -> Outcome:
     return Refused("InvalidUsageDimensionException", "no such dimension")
 
 
-def parked(world: World, *amounts: int) -> list[dict[str, object]]:
+def parked(world: TwoTables, *amounts: int) -> list[dict[str, object]]:
     """Usage of nine o'clock under a dimension that AWS does not know."""
     world.aws.answer = refuse
     keys = [
@@ -36,7 +36,7 @@ def parked(world: World, *amounts: int) -> list[dict[str, object]]:
     return keys
 
 
-def test_a_refused_window_is_visible_at_once_in_words(world: World) -> None:
+def test_a_refused_window_is_visible_at_once_in_words(world: TwoTables) -> None:
     [key] = parked(world, 5)
     marked = world.item(key)
     assert marked["metering_failed"] is True
@@ -51,7 +51,7 @@ def test_a_refused_window_is_visible_at_once_in_words(world: World) -> None:
 
 @pytest.mark.parametrize("state", [State.BILLED, State.PRESUMED, State.UNRESOLVED])
 def test_retrying_settled_usage_bills_nothing_and_marks_it_again(
-    world: World, state: State
+    world: TwoTables, state: State
 ) -> None:
     """(a)"""
     by_state: dict[State, list[Outcome]] = {
@@ -74,7 +74,7 @@ def test_retrying_settled_usage_bills_nothing_and_marks_it_again(
     assert len(world.entries()) == 1
 
 
-def test_retrying_written_off_usage_bills_nothing(world: World) -> None:
+def test_retrying_written_off_usage_bills_nothing(world: TwoTables) -> None:
     [key] = parked(world, 5)
     [entry] = world.entries()
     now = world.clock.now()
@@ -90,7 +90,7 @@ def test_retrying_written_off_usage_bills_nothing(world: World) -> None:
     assert world.balance().written_off.quantity == quantity(5)
 
 
-def test_retrying_unchanged_parked_usage_sends_it_at_once(world: World) -> None:
+def test_retrying_unchanged_parked_usage_sends_it_at_once(world: TwoTables) -> None:
     """(b) The cause is mended at AWS: no need to wait for the hourly try."""
     first, second = parked(world, 5, 7)
     world.aws.answer = accept
@@ -108,7 +108,7 @@ def test_retrying_unchanged_parked_usage_sends_it_at_once(world: World) -> None:
         assert "metering_failed" not in marked
 
 
-def test_a_retry_that_is_refused_again_is_marked_again(world: World) -> None:
+def test_a_retry_that_is_refused_again_is_marked_again(world: TwoTables) -> None:
     [key] = parked(world, 5)
     marked = world.item(key)
     world.retry(key)
@@ -117,7 +117,7 @@ def test_a_retry_that_is_refused_again_is_marked_again(world: World) -> None:
     assert world.item(key) == marked
 
 
-def test_a_retry_is_honoured_once_not_with_every_run(world: World) -> None:
+def test_a_retry_is_honoured_once_not_with_every_run(world: TwoTables) -> None:
     """The mark is behind until the attempt is answered; sealing again hastens nothing."""
     [key] = parked(world, 5)
     world.retry(key)
@@ -137,7 +137,7 @@ def test_a_retry_is_honoured_once_not_with_every_run(world: World) -> None:
     assert world.entry().retry_at == waits > world.clock.now()
 
 
-def test_repaired_usage_goes_where_it_belongs(world: World) -> None:
+def test_repaired_usage_goes_where_it_belongs(world: TwoTables) -> None:
     """(c) Its dimension is corrected in place; nothing of its window is at AWS."""
     first, second = parked(world, 5, 7)
     world.aws.answer = lambda e: accept(e) if e.window.meter.dimension == DIMENSION else refuse(e)
@@ -164,7 +164,7 @@ def test_repaired_usage_goes_where_it_belongs(world: World) -> None:
 
 @pytest.mark.parametrize("changes", [{"quantity": 6}, {"tags": {"team": "red"}}])
 def test_a_repaired_quantity_or_tag_counts_as_repaired(
-    world: World, changes: dict[str, object]
+    world: TwoTables, changes: dict[str, object]
 ) -> None:
     [key] = parked(world, 5)
     world.retry(key, **changes)
@@ -177,7 +177,7 @@ def test_a_repaired_quantity_or_tag_counts_as_repaired(
     assert world.balance().billed.quantity == new.quantity
 
 
-def test_repaired_usage_stays_while_aws_may_have_its_window(world: World) -> None:
+def test_repaired_usage_stays_while_aws_may_have_its_window(world: TwoTables) -> None:
     """(c) An earlier attempt has no answer: releasing could bill it twice."""
     answers: list[Outcome] = [NoAnswer("timeout"), NotSubscribed()]
     world.aws.answer = lambda entry: answers.pop(0)
@@ -201,7 +201,7 @@ def test_repaired_usage_stays_while_aws_may_have_its_window(world: World) -> Non
     assert (alarm.kind, alarm.quantity) == (AlarmKind.REFUSED_INPUT, quantity(5))
 
 
-def test_usage_changed_after_it_was_billed_is_told_so(world: World) -> None:
+def test_usage_changed_after_it_was_billed_is_told_so(world: TwoTables) -> None:
     key = world.put("09:10", 5)
     world.run()
     world.retry(key, quantity=9)
@@ -216,7 +216,7 @@ def test_usage_changed_after_it_was_billed_is_told_so(world: World) -> None:
     assert (balance.billed.quantity, balance.refused.quantity) == (quantity(5), quantity(9))
 
 
-def test_a_billed_record_under_another_dimension_is_not_billed_there(world: World) -> None:
+def test_a_billed_record_under_another_dimension_is_not_billed_there(world: TwoTables) -> None:
     """The mark names the entry, so the record is found whatever its meter says now."""
     key = world.put("09:10", 5)
     world.run()
@@ -226,7 +226,7 @@ def test_a_billed_record_under_another_dimension_is_not_billed_there(world: Worl
     assert world.item(key)["metering_failed"] is True
 
 
-def test_refused_usage_that_expired_is_retried_as_late_usage(world: World) -> None:
+def test_refused_usage_that_expired_is_retried_as_late_usage(world: TwoTables) -> None:
     """(d)"""
     [key] = parked(world, 5)
     world.at("2026-11-21 11:30")
@@ -244,7 +244,7 @@ def test_refused_usage_that_expired_is_retried_as_late_usage(world: World) -> No
     assert "metering_failed" not in world.item(key)
 
 
-def test_rejected_late_usage_is_retried(world: World) -> None:
+def test_rejected_late_usage_is_retried(world: TwoTables) -> None:
     """(d)"""
     world.policy = Policy(late=LateUsage.REJECT)
     world.put("09:10", 5)
@@ -264,7 +264,7 @@ def test_rejected_late_usage_is_retried(world: World) -> None:
     assert world.balance().billed.quantity == quantity(7)
 
 
-def test_many_retries_at_once(world: World) -> None:
+def test_many_retries_at_once(world: TwoTables) -> None:
     keys = parked(world, *range(1, 41))
     world.aws.answer = accept
     for key in keys:
@@ -274,7 +274,7 @@ def test_many_retries_at_once(world: World) -> None:
     assert all("metering_failed" not in world.item(key) for key in keys)
 
 
-def test_copied_marks_do_not_hide_new_usage(world: World) -> None:
+def test_copied_marks_do_not_hide_new_usage(world: TwoTables) -> None:
     """An application copies an old usage record with all its attributes under a new time."""
     key = world.put("09:10", 5)
     world.run()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from marketplace_metering.adapters.dynamodb.items.member_list import Columns
+from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns
 from marketplace_metering.core.hours import NS_PER_MS, UsageHour
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import State
@@ -18,7 +18,7 @@ from marketplace_metering.core.plan import Book, Group, plan
 from marketplace_metering.core.policy import Scope
 from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record import UsageRecord
-from tests.dynamodb.world import World
+from tests.dynamodb.world import TwoTables
 from tests.support import steps
 from tests.support.build import BUYER, DIMENSION, METER, PRODUCT, quantity, tags, usage
 from tests.support.clock import utc
@@ -26,7 +26,7 @@ from tests.support.clock import utc
 START_MS = int(utc("09:00").timestamp() * 1_000)
 
 
-def put_many(world: World, count: int, meters: int = 1) -> None:
+def put_many(world: TwoTables, count: int, meters: int = 1) -> None:
     """Plain usage records, twenty-five a request."""
     items: list[dict[str, Any]] = [
         {
@@ -47,7 +47,7 @@ def put_many(world: World, count: int, meters: int = 1) -> None:
         world.raw.batch_write_item(RequestItems={world.names.records: items[start : start + 25]})
 
 
-def test_nine_thousand_usage_records_over_several_pages(world: World) -> None:
+def test_nine_thousand_usage_records_over_several_pages(world: TwoTables) -> None:
     """An index page holds about 8,700 of them; a pipeline that reads one page loses the rest."""
     count = 9_200
     put_many(world, count, meters=20)
@@ -67,7 +67,7 @@ def test_nine_thousand_usage_records_over_several_pages(world: World) -> None:
     assert steps.pending_quantity(world.store, world.clock.now()) == quantity(0)
 
 
-def test_an_entry_of_two_hundred_thousand_usage_records(world: World) -> None:
+def test_an_entry_of_two_hundred_thousand_usage_records(world: TwoTables) -> None:
     """Its members stand beside it: each change of the entry stays small."""
     count = 200_000
     ns = array("q", ((START_MS + n * 17) * NS_PER_MS for n in range(count)))
@@ -79,7 +79,7 @@ def test_an_entry_of_two_hundred_thousand_usage_records(world: World) -> None:
         Quantity(sum(micros)),
         count,
         min(ns),
-        Columns(ns, micros),
+        MemberColumns(ns, micros),
     )
     now = world.clock.now()
     made = plan(Book(METER.book_key, 0), [group], now, world.policy, Scope.CLOSED_HOURS)
@@ -106,7 +106,7 @@ def tagged_usage() -> Iterator[UsageRecord]:
         yield usage("09:10", number + 1, tagged=tags(**label))
 
 
-def test_an_entry_with_more_tags_than_an_item_holds(world: World) -> None:
+def test_an_entry_with_more_tags_than_an_item_holds(world: TwoTables) -> None:
     """Its allocations alone are larger than 400 KB before they are compressed."""
     now = world.clock.now()
     steps.record(world.store, now, *tagged_usage())
@@ -120,7 +120,7 @@ def test_an_entry_with_more_tags_than_an_item_holds(world: World) -> None:
     assert world.balance().billed.records == 1_000
 
 
-def test_a_plan_larger_than_a_transaction(world: World) -> None:
+def test_a_plan_larger_than_a_transaction(world: TwoTables) -> None:
     """Every hour of a day by four licences: each step is whole in itself."""
     world.at("2026-11-20 23:30")
     now = world.clock.now()
@@ -140,7 +140,7 @@ def test_a_plan_larger_than_a_transaction(world: World) -> None:
 
 
 @pytest.mark.parametrize("hours", [30, 24 * 40])
-def test_usage_older_than_the_head_remembers(world: World, hours: int) -> None:
+def test_usage_older_than_the_head_remembers(world: TwoTables, hours: int) -> None:
     """It was sealed long ago, and shows up as pending again: the entries themselves are asked."""
     key = world.put("09:10", 5)
     world.run()

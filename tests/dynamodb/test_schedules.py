@@ -18,7 +18,7 @@ from marketplace_metering.jobs.seal import seal
 from marketplace_metering.jobs.submit import submit
 from marketplace_metering.ports import Ports
 from tests.dynamodb.faults import PowerCutError
-from tests.dynamodb.world import Collector, World, accept
+from tests.dynamodb.world import Collector, TwoTables, accept
 
 SEEDS = range(int(os.environ.get("METERING_TEST_SEARCH", "0")) or 25)
 WRITES = ("transact_write_items", "batch_execute_statement", "batch_write_item")
@@ -30,7 +30,7 @@ BUYERS = ("111122223333", "999988887777")
 class Chaos:
     """One seed's world."""
 
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, world: TwoTables, seed: int) -> None:
         self.world = world
         self.chance = random.Random(seed)
         self.keys: list[dict[str, Any]] = []
@@ -147,7 +147,7 @@ class Chaos:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_unit_is_billed_once_or_listed(world: World, seed: int) -> None:
+def test_every_unit_is_billed_once_or_listed(world: TwoTables, seed: int) -> None:
     chaos = Chaos(world, seed)
     for _step in range(chaos.chance.randrange(8, 30)):
         chaos.step()

@@ -10,12 +10,12 @@ from marketplace_metering import DynamoDBSink, UsageRecorder
 from marketplace_metering.core.policy import Scope
 from marketplace_metering.core.record_rules import SHARDS, SHARDS_MAX
 from marketplace_metering.recorder.errors import RecorderSettingError
-from tests.dynamodb.world import World
+from tests.dynamodb.world import TwoTables
 from tests.support.build import BUYER, DIMENSION, PRODUCT, quantity
 from tests.support.clock import utc
 
 
-def test_every_shard_is_metered_and_loses_its_mark(world: World) -> None:
+def test_every_shard_is_metered_and_loses_its_mark(world: TwoTables) -> None:
     made = [world.put(f"09:{10 + n}", 1, metering_pending=each) for n, each in enumerate(SHARDS)]
     made.append(world.put("09:30", 1))
     world.run()
@@ -24,13 +24,13 @@ def test_every_shard_is_metered_and_loses_its_mark(world: World) -> None:
     assert all("metering_pending" not in world.item(key) for key in made)
 
 
-def test_the_oldest_of_any_shard_is_reported(world: World) -> None:
+def test_the_oldest_of_any_shard_is_reported(world: TwoTables) -> None:
     world.put("09:30", 1)
     world.put("09:10", 1, metering_pending=SHARDS[-1])
     assert world.reports.oldest_pending_at() == utc("09:10")
 
 
-def test_a_shard_that_nobody_reads_is_refused_where_a_store_sees_it(world: World) -> None:
+def test_a_shard_that_nobody_reads_is_refused_where_a_store_sees_it(world: TwoTables) -> None:
     """DynamoDB takes any value; a report counts it as refused input instead of as nothing."""
     world.put("09:10", 3, metering_pending=f"true.{SHARDS_MAX}")
     world.run()
@@ -38,7 +38,7 @@ def test_a_shard_that_nobody_reads_is_refused_where_a_store_sees_it(world: World
     assert not world.aws.sent
 
 
-def test_the_recorder_spreads_what_it_sums(world: World, tmp_path: Path) -> None:
+def test_the_recorder_spreads_what_it_sums(world: TwoTables, tmp_path: Path) -> None:
     sink = DynamoDBSink(world.names.records, client=world.raw, pending_shards=4)
     with UsageRecorder(sink, spool=tmp_path, product=PRODUCT, background=False) as usage:
         for number in range(40):

@@ -7,11 +7,11 @@ from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.outcome import NotSubscribed, Outcome
 from marketplace_metering.core.policy import Scope
 from tests.dynamodb.test_retries import parked
-from tests.dynamodb.world import World, accept
+from tests.dynamodb.world import TwoTables, accept
 from tests.support.build import quantity
 
 
-def test_sealed_usage_that_still_looks_pending_is_not_sealed_again(world: World) -> None:
+def test_sealed_usage_that_still_looks_pending_is_not_sealed_again(world: TwoTables) -> None:
     world.put("09:10", 5)
     world.client.freeze_indexes()
     world.seal()
@@ -21,7 +21,7 @@ def test_sealed_usage_that_still_looks_pending_is_not_sealed_again(world: World)
     assert world.billed_quantities() == ["5"]
 
 
-def test_an_old_picture_of_billed_usage_is_no_retry(world: World) -> None:
+def test_an_old_picture_of_billed_usage_is_no_retry(world: TwoTables) -> None:
     """It is looked at in the table, and nothing is written."""
     world.put("09:10", 5)
     world.client.freeze_indexes()
@@ -32,7 +32,7 @@ def test_an_old_picture_of_billed_usage_is_no_retry(world: World) -> None:
     assert not world.client.wrote(world.names.ledger)
 
 
-def test_new_usage_beside_an_old_picture_is_sealed(world: World) -> None:
+def test_new_usage_beside_an_old_picture_is_sealed(world: TwoTables) -> None:
     """Of the same hour, so that it lies among the members of what is sealed already."""
     world.put("09:10", 5)
     world.put("09:30", 6)
@@ -46,7 +46,7 @@ def test_new_usage_beside_an_old_picture_is_sealed(world: World) -> None:
     assert world.balance().billed.quantity == quantity(18)
 
 
-def test_what_this_process_sealed_is_due_before_the_index_shows_it(world: World) -> None:
+def test_what_this_process_sealed_is_due_before_the_index_shows_it(world: TwoTables) -> None:
     world.put("09:10", 5)
     world.client.freeze_indexes()
     world.seal()
@@ -64,7 +64,9 @@ def test_what_this_process_sealed_is_due_before_the_index_shows_it(world: World)
     ]
 
 
-def test_what_this_process_settled_is_not_due_however_long_the_index_shows_it(world: World) -> None:
+def test_what_this_process_settled_is_not_due_however_long_the_index_shows_it(
+    world: TwoTables,
+) -> None:
     world.put("09:10", 5)
     world.put("10:10", 7)
     world.seal()
@@ -74,7 +76,7 @@ def test_what_this_process_settled_is_not_due_however_long_the_index_shows_it(wo
     assert world.store.expired(world.entries()[0].deadline) == []
 
 
-def test_what_another_process_settled_is_not_answered_as_due(world: World) -> None:
+def test_what_another_process_settled_is_not_answered_as_due(world: TwoTables) -> None:
     for minute in range(30):
         world.put("09:10", 5, customerAWSAccountId=f"{minute:012d}")
     world.seal()
@@ -84,7 +86,7 @@ def test_what_another_process_settled_is_not_answered_as_due(world: World) -> No
     assert list(other.due(world.clock.now(), world.policy, ())) == []
 
 
-def test_an_old_picture_of_parked_usage_hastens_nothing(world: World) -> None:
+def test_an_old_picture_of_parked_usage_hastens_nothing(world: TwoTables) -> None:
     world.aws.answer = lambda entry: NotSubscribed()
     world.put("09:10", 5)
     world.client.freeze_indexes()
@@ -95,7 +97,7 @@ def test_an_old_picture_of_parked_usage_hastens_nothing(world: World) -> None:
     assert len(world.aws.sent) == 1
 
 
-def test_an_old_picture_of_repaired_usage_decides_nothing(world: World) -> None:
+def test_an_old_picture_of_repaired_usage_decides_nothing(world: TwoTables) -> None:
     """Its quantity was corrected and it was set pending; the index shows what was sealed."""
     world.aws.answer = lambda entry: NotSubscribed()
     key = world.put("09:10", 5)
@@ -113,7 +115,7 @@ def test_an_old_picture_of_repaired_usage_decides_nothing(world: World) -> None:
 
 
 def test_an_old_picture_of_repaired_usage_is_not_billed_under_its_old_dimension(
-    world: World,
+    world: TwoTables,
 ) -> None:
     """Parked, repaired, released; the index still shows it as it was first recorded."""
     world.aws.answer = lambda entry: NotSubscribed()
@@ -133,7 +135,7 @@ def test_an_old_picture_of_repaired_usage_is_not_billed_under_its_old_dimension(
     assert {entry.window.meter.dimension for entry in world.entries(State.BILLED)} == {"new"}
 
 
-def test_an_old_picture_of_expired_usage_is_not_sealed(world: World) -> None:
+def test_an_old_picture_of_expired_usage_is_not_sealed(world: TwoTables) -> None:
     """It was refused until its deadline, and marked; the index shows it from before."""
     parked(world, 5)
     world.put("09:30", 1, dimension="api_cals")
@@ -154,7 +156,7 @@ def test_an_old_picture_of_expired_usage_is_not_sealed(world: World) -> None:
     assert world.entries(State.BILLED) == []
 
 
-def test_released_usage_is_planned_anew_only_as_it_stands_in_the_table(world: World) -> None:
+def test_released_usage_is_planned_anew_only_as_it_stands_in_the_table(world: TwoTables) -> None:
     """Somebody took `metering_pending` away; the index does not know it yet."""
     key = world.put("09:10", 5)
     world.seal()
@@ -167,7 +169,7 @@ def test_released_usage_is_planned_anew_only_as_it_stands_in_the_table(world: Wo
 
 
 def test_an_overwritten_usage_record_counts_as_it_was_sealed_until_it_is_sent(
-    world: World,
+    world: TwoTables,
 ) -> None:
     """Two plain puts in one millisecond: the guide's key keeps only the second."""
     world.put("09:10", 5)
@@ -181,7 +183,7 @@ def test_an_overwritten_usage_record_counts_as_it_was_sealed_until_it_is_sent(
     assert world.balance().billed.quantity == quantity(7)
 
 
-def test_an_overwritten_usage_record_whose_window_was_sent_is_listed(world: World) -> None:
+def test_an_overwritten_usage_record_whose_window_was_sent_is_listed(world: TwoTables) -> None:
     key = world.put("09:10", 5)
     world.seal()
 

@@ -52,7 +52,7 @@ class Collector:
         """Not asked for here."""
 
 
-class World:
+class TwoTables:
     """One seller, one pair of tables."""
 
     def __init__(self, client: Any, names: TableNames, policy: Policy | None = None) -> None:

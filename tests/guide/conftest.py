@@ -12,7 +12,7 @@ import pytest
 
 from tests.deploy.story import HOUR_S
 from tests.guide import aws_cli
-from tests.guide.world import Shell, Up, World, metering
+from tests.guide.world import GuideWorld, Shell, Up, metering
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]
 
 
 @pytest.fixture(scope="session")
-def clock(bring_up: Up) -> World:
+def clock(bring_up: Up) -> GuideWorld:
     """A stack whose schedule is due every minute, with usage of the last hour."""
     every_minute = ("-p", "Schedule=rate(1 minute)", "-p", "GraceSeconds=0")
     world = bring_up("guide-clock", *every_minute)
@@ -52,7 +52,7 @@ def clock(bring_up: Up) -> World:
 
 
 @pytest.fixture(scope="session")
-def up(bring_up: Up, clock: World) -> Up:
+def up(bring_up: Up, clock: GuideWorld) -> Up:
     """Brings up a stack of this name, after the one whose schedule takes its time."""
     return bring_up
 
@@ -61,14 +61,14 @@ def up(bring_up: Up, clock: World) -> Up:
 def bring_up(home: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Up:
     """Brings up a stack of this name."""
 
-    def bring_up(stack: str, *more: str) -> World:
+    def bring_up(stack: str, *more: str) -> GuideWorld:
         ports = ("--port", "0", "--simulator-port", "0")
         done = metering(home, "local", "up", "--stack", stack, *ports, "--json", *more)
         assert done.returncode == 0, done.stderr
         environment = json.loads(done.stdout)["environment"]
         folder = tmp_path_factory.mktemp(stack)
         shell = Shell({**home, **environment, "HOME": str(folder)}, folder)
-        return World(stack, shell)
+        return GuideWorld(stack, shell)
 
     return bring_up
 

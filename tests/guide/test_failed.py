@@ -19,7 +19,7 @@ import pytest
 from marketplace_metering.local.background import request
 from tests.deploy.story import into_the_hour, until
 from tests.guide.blocks import block
-from tests.guide.world import Up, World
+from tests.guide.world import GuideWorld, Up
 
 pytestmark = pytest.mark.xdist_group("guide")
 
@@ -33,7 +33,7 @@ PRINTED_KEY = ("123456789012", "1708012345678")
 
 
 @pytest.fixture(scope="module")
-def world(up: Up) -> World:
+def world(up: Up) -> GuideWorld:
     """A stack of its own, buyers, and an inbox for what it tells people."""
     world = up("guide-failed")
     world.tell_simulator("products", productCode=PRODUCT, dimensions=["users"])
@@ -50,7 +50,7 @@ def world(up: Up) -> World:
 
 
 @pytest.fixture(scope="module")
-def inbox(world: World) -> str:
+def inbox(world: GuideWorld) -> str:
     """The queue of a subscriber of the stack's notifications."""
     sqs, sns = world.client("sqs"), world.client("sns")
     url: str = sqs.create_queue(QueueName="guide-inbox")["QueueUrl"]
@@ -65,7 +65,7 @@ def inbox(world: World) -> str:
 
 
 @pytest.fixture(scope="module")
-def failed(world: World, inbox: str) -> Mapping[str, Mapping[str, Any]]:
+def failed(world: GuideWorld, inbox: str) -> Mapping[str, Mapping[str, Any]]:
     """The 25 windows were metered; what the guide's scan for failed records finds, by buyer."""
     into_the_hour()
     lines = [block("python", "def record_usage(").of(world.stack).split("# Example")[0]]
@@ -81,12 +81,12 @@ def failed(world: World, inbox: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 @pytest.mark.usefixtures("failed")
-def test_the_good_ones_are_billed(world: World) -> None:
+def test_the_good_ones_are_billed(world: GuideWorld) -> None:
     assert world.billed(PRODUCT) == {(PRODUCT, buyer, "users"): Decimal(4) for buyer in GOOD}
 
 
 @pytest.mark.usefixtures("failed")
-def test_they_were_one_request(world: World) -> None:
+def test_they_were_one_request(world: GuideWorld) -> None:
     """Else nothing would have had to be told apart."""
     recent = json.loads(request(f"{world.simulator_url}/requests?limit=1000"))["recent"]
     refused = [each for each in recent if each["outcome"] == "InvalidUsageDimensionException"]
@@ -107,7 +107,9 @@ def test_both_are_listed_with_reason_and_remedy(failed: Mapping[str, Mapping[str
         assert "metering_pending" not in each
 
 
-def test_people_are_told(world: World, inbox: str, failed: Mapping[str, Mapping[str, Any]]) -> None:
+def test_people_are_told(
+    world: GuideWorld, inbox: str, failed: Mapping[str, Mapping[str, Any]]
+) -> None:
     sqs = world.client("sqs")
     letters: list[str] = []
 
@@ -121,7 +123,7 @@ def test_people_are_told(world: World, inbox: str, failed: Mapping[str, Mapping[
 
 
 def test_a_retry_after_the_cause_was_mended_is_billed(
-    world: World, failed: Mapping[str, Mapping[str, Any]]
+    world: GuideWorld, failed: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """The dimension is corrected in the record; the buyer subscribes again."""
     world.client("dynamodb").update_item(
@@ -145,7 +147,7 @@ def test_a_retry_after_the_cause_was_mended_is_billed(
 
 
 @pytest.mark.usefixtures("failed")
-def test_a_billed_record_that_is_retried_is_not_billed_twice(world: World) -> None:
+def test_a_billed_record_that_is_retried_is_not_billed_twice(world: GuideWorld) -> None:
     by_buyer = world.command("customerAWSAccountId = :buyer").replace(PRINTED_KEY[0], GOOD[0])
     (record,) = world.shell.json(by_buyer)["Items"]
     before = world.billed(PRODUCT)
@@ -165,7 +167,7 @@ def _key(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: item[name] for name in ("customerAWSAccountId", "create_timestamp")}
 
 
-def _retry(world: World, item: Mapping[str, Any]) -> None:
+def _retry(world: GuideWorld, item: Mapping[str, Any]) -> None:
     """The page's command, for this record."""
     buyer, at = (next(iter(value.values())) for value in _key(item).values())
     command = world.command("aws dynamodb update-item")

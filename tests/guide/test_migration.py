@@ -12,7 +12,7 @@ import pytest
 from marketplace_metering.adapters.dynamodb.items.tables import definitions
 from tests.deploy.story import HOUR_S, into_the_hour, until
 from tests.guide.blocks import ROOT, blocks
-from tests.guide.world import Up, World, metering
+from tests.guide.world import GuideWorld, Up, metering
 
 pytestmark = pytest.mark.xdist_group("guide")
 
@@ -25,7 +25,7 @@ PER_PAGE = 400_000  # bytes; a page of a query has at most a megabyte
 
 
 @pytest.fixture(scope="module")
-def world(up: Up) -> World:
+def world(up: Up) -> GuideWorld:
     """The new stack, and the old tables with what the sample leaves in them."""
     world = up("shop")
     client = world.client("dynamodb")
@@ -120,7 +120,7 @@ def _step(words: str, at: str) -> str:
     return found
 
 
-def test_what_the_sample_left_pending_is_billed_once(world: World, last_hour: str) -> None:
+def test_what_the_sample_left_pending_is_billed_once(world: GuideWorld, last_hour: str) -> None:
     """Also if the steps are repeated, once with the account that was missing at first."""
     world.shell.run(_step("AWSMarketplaceSubscribers", last_hour))
     take_over = _step("--accounts accounts.txt", last_hour)
@@ -151,7 +151,7 @@ def test_what_the_sample_left_pending_is_billed_once(world: World, last_hour: st
     assert sum(page["Count"] for page in pages) == 8  # nothing was taken away
 
 
-def test_a_table_of_the_guide_is_read_as_well(world: World, last_hour: str) -> None:
+def test_a_table_of_the_guide_is_read_as_well(world: GuideWorld, last_hour: str) -> None:
     """An earlier deployment: the same format, so that no accounts are needed."""
     client = world.client("dynamodb")
     (records, _ledger) = definitions("old")
@@ -179,7 +179,7 @@ def _put_record(client: Any, at: int) -> None:
     )
 
 
-def test_a_time_without_a_zone_is_refused(world: World) -> None:
+def test_a_time_without_a_zone_is_refused(world: GuideWorld) -> None:
     script = f"python {ROOT}/examples/guide/pending_of_old_table.py --table t --at 2026-11-24T15:00"
     refused = world.shell.start(script)
     _out, err = refused.communicate()
@@ -187,7 +187,7 @@ def test_a_time_without_a_zone_is_refused(world: World) -> None:
     assert "argument --at: invalid instant value: '2026-11-24T15:00'" in err
 
 
-def test_the_very_table_can_be_taken_over(world: World, home: Mapping[str, str]) -> None:
+def test_the_very_table_can_be_taken_over(world: GuideWorld, home: Mapping[str, str]) -> None:
     """What the old pipeline billed stays as it was; what is written from now on is metered."""
     client = world.client("dynamodb")
     (records, _ledger) = definitions("taken")
@@ -205,7 +205,7 @@ def test_the_very_table_can_be_taken_over(world: World, home: Mapping[str, str])
     done = metering({**home, **world.shell.environment}, "deploy", "--stack", "taken", "--yes")
     assert done.returncode == 0, done.stderr
     assert "taken over from an earlier stack of this name: taken-MeteringRecords" in done.stderr
-    taken = World("taken", world.shell)
+    taken = GuideWorld("taken", world.shell)
     now = {**settled, "create_timestamp": {"N": str(int(datetime.now(UTC).timestamp() * 1_000))}}
     del now["metering_response"]
     client.put_item(

@@ -8,7 +8,7 @@ import pytest
 
 from marketplace_metering.adapters.dynamodb.items.tables import create_tables
 from tests.guide.blocks import block
-from tests.guide.world import World
+from tests.guide.world import GuideWorld
 
 pytestmark = pytest.mark.xdist_group("guide")
 
@@ -17,12 +17,12 @@ MS = 1_795_500_000_123
 
 
 @pytest.fixture
-def world(clock: World) -> World:
+def world(clock: GuideWorld) -> GuideWorld:
     """Any stack will do: the tables of these tests need no functions."""
     return clock
 
 
-def _recorded(world: World, name: str, source: str) -> dict[Decimal, tuple[str, int]]:
+def _recorded(world: GuideWorld, name: str, source: str) -> dict[Decimal, tuple[str, int]]:
     """What is in a new table after a program ran, by time."""
     create_tables(world.client("dynamodb"), name)
     path = world.shell.folder / f"{name}.py"
@@ -35,13 +35,13 @@ def _recorded(world: World, name: str, source: str) -> dict[Decimal, tuple[str, 
     }
 
 
-def test_a_plain_put_overwrites(world: World) -> None:
+def test_a_plain_put_overwrites(world: GuideWorld) -> None:
     """The example's own two calls: the second takes the place of the first."""
     found = _recorded(world, "plain", block("python", "def record_usage(").text)
     assert found == {Decimal(MS): ("storage_gb", 100)}
 
 
-def test_the_conditional_put_takes_the_next_millisecond(world: World) -> None:
+def test_the_conditional_put_takes_the_next_millisecond(world: GuideWorld) -> None:
     more = "record_usage_safely('123456789012', 'abc123xyz456', 'users', 2)\n" * 2
     found = _recorded(world, "safe", block("python", "record_usage_safely").text + more)
     assert found == {
@@ -51,7 +51,7 @@ def test_the_conditional_put_takes_the_next_millisecond(world: World) -> None:
     }
 
 
-def test_a_put_whose_answer_was_lost_counts_once(world: World) -> None:
+def test_a_put_whose_answer_was_lost_counts_once(world: GuideWorld) -> None:
     """As the SDK repeats it then: the same item is put again, and found to be there."""
     source = block("python", "record_usage_safely").text
     twice = """

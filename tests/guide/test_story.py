@@ -23,7 +23,7 @@ import pytest
 from tests.deploy.story import into_the_hour
 from tests.guide import aws_cli, node
 from tests.guide.blocks import ROOT, block, blocks
-from tests.guide.world import Meter, Up, World
+from tests.guide.world import GuideWorld, Meter, Up
 
 pytestmark = pytest.mark.xdist_group("guide")
 
@@ -59,13 +59,13 @@ LOG_PATIENCE_S = 20
 
 
 @pytest.fixture(scope="module")
-def world(up: Up) -> World:
+def world(up: Up) -> GuideWorld:
     """A stack without usage."""
     return up("guide")
 
 
 @pytest.fixture(scope="module")
-def written(world: World) -> Any:
+def written(world: GuideWorld) -> Any:
     """Every example was run; what the query for pending records answers then."""
     into_the_hour()
     world.shell.folder.joinpath("node_modules").symlink_to(node.project() / "node_modules")
@@ -81,13 +81,13 @@ def written(world: World) -> Any:
     return world.pending()
 
 
-def _run_python(world: World, source: str) -> None:
+def _run_python(world: GuideWorld, source: str) -> None:
     (world.shell.folder / "example.py").write_text(source)
     world.shell.run("python example.py")
 
 
 @pytest.fixture(scope="module")
-def metered(world: World, written: Any) -> Mapping[str, Any]:
+def metered(world: GuideWorld, written: Any) -> Mapping[str, Any]:
     """The job was invoked by hand; what it answered."""
     answer: Mapping[str, Any] = world.invoke()
     world.wait_until_nothing_is_pending()
@@ -100,7 +100,9 @@ def test_what_the_examples_wrote_is_pending(written: Any) -> None:
     assert {each["metering_pending"]["S"] for each in items} == {"true"}
 
 
-def test_the_simulator_accepted_what_was_written(world: World, metered: Mapping[str, Any]) -> None:
+def test_the_simulator_accepted_what_was_written(
+    world: GuideWorld, metered: Mapping[str, Any]
+) -> None:
     """Two products, three buyers: to the last decimal, and nothing else."""
     assert (metered["usage_records"], metered["quantity"]) == (RECORDS, str(sum(WRITTEN.values())))
     ours = {meter: sum_ for meter, sum_ in world.billed().items() if meter[0] in (A, B)}
@@ -108,7 +110,7 @@ def test_the_simulator_accepted_what_was_written(world: World, metered: Mapping[
 
 
 @pytest.mark.usefixtures("metered")
-def test_each_record_shows_its_outcome(world: World) -> None:
+def test_each_record_shows_its_outcome(world: GuideWorld) -> None:
     by_buyer = world.command("customerAWSAccountId = :buyer")
     seen = 0
     for buyer in (FIRST, SECOND, THIRD):
@@ -130,13 +132,13 @@ def cli(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.mark.usefixtures("metered")
-def test_nothing_is_pending_or_failed(world: World, cli: Path) -> None:
+def test_nothing_is_pending_or_failed(world: GuideWorld, cli: Path) -> None:
     for words in ("PendingMeteringRecordsIndex", "aws dynamodb scan"):
         assert world.shell.json(world.command(words), cli)["Items"] == []
 
 
 @pytest.mark.usefixtures("metered")
-def test_records_are_found_by_product(world: World, cli: Path) -> None:
+def test_records_are_found_by_product(world: GuideWorld, cli: Path) -> None:
     """And by that product alone, with all that the page says the index holds."""
     found = world.shell.json(world.command("ProductCodeIndex"), cli)["Items"]
     assert {each["productCode"]["S"] for each in found} == {A}
@@ -148,7 +150,7 @@ def test_records_are_found_by_product(world: World, cli: Path) -> None:
 
 
 @pytest.mark.usefixtures("metered")
-def test_the_job_can_be_invoked_by_hand_again(world: World, cli: Path) -> None:
+def test_the_job_can_be_invoked_by_hand_again(world: GuideWorld, cli: Path) -> None:
     """With nothing pending it seals nothing, and nothing is billed again."""
     said = world.invoke(cli)
     assert (said["scope"], said["entries"], said["quantity"]) == ("everything", 0, "0")
@@ -157,19 +159,19 @@ def test_the_job_can_be_invoked_by_hand_again(world: World, cli: Path) -> None:
 
 
 @pytest.mark.usefixtures("metered")
-def test_the_job_can_be_told_to_meter_closed_hours_only(world: World, cli_2: Path) -> None:
+def test_the_job_can_be_told_to_meter_closed_hours_only(world: GuideWorld, cli_2: Path) -> None:
     world.shell.run(world.command("closed hours"), cli_2)
     assert (world.response()["scope"], world.response()["entries"]) == ("closed hours", 0)
 
 
-def test_the_schedule_is_enabled(world: World, cli: Path) -> None:
+def test_the_schedule_is_enabled(world: GuideWorld, cli: Path) -> None:
     rule = world.shell.json(world.command("aws events describe-rule"), cli)
     assert rule["State"] == "ENABLED"
     assert rule["ScheduleExpression"] == "cron(6 * * * ? *)"
 
 
 @pytest.mark.usefixtures("metered")
-def test_the_logs_are_followed(world: World, cli_2: Path) -> None:
+def test_the_logs_are_followed(world: GuideWorld, cli_2: Path) -> None:
     """Both commands show what was, and the job's goes on with what comes."""
     job, processor = (
         line for line in world.command("aws logs tail").splitlines() if line.startswith("aws")
@@ -183,7 +185,7 @@ def test_the_logs_are_followed(world: World, cli_2: Path) -> None:
 
 
 @contextmanager
-def _following(world: World, command: str, cli: Path) -> Iterator[list[str]]:
+def _following(world: GuideWorld, command: str, cli: Path) -> Iterator[list[str]]:
     """The lines that a command goes on printing until Ctrl-C."""
     process = world.shell.start(f"exec {command}", cli)
     lines: list[str] = []

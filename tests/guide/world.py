@@ -57,7 +57,7 @@ class Shell:
 
 
 @dataclass(frozen=True)
-class World:
+class GuideWorld:
     """A deployed stack, and the simulator that it reports to."""
 
     stack: str
@@ -114,7 +114,7 @@ class World:
         until(lambda: self.pending()["Count"] == 0)
 
 
-Up = Callable[..., World]
+Up = Callable[..., GuideWorld]
 
 
 def metering(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

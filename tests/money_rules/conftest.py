@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.world import World, new_world
+from tests.support.world import EmbeddedWorld, new_world
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> Iterator[EmbeddedWorld]:
     """An ordinary day, half past twelve."""
     with new_world("12:30") as opened:
         yield opened

@@ -10,10 +10,10 @@ from marketplace_metering.core.ledger import State
 from marketplace_metering.core.policy import Policy
 from tests.support import steps
 from tests.support.build import usage
-from tests.support.world import World
+from tests.support.world import EmbeddedWorld
 
 
-def test_of_two_jobs_that_read_the_same_book_one_seals(world: World) -> None:
+def test_of_two_jobs_that_read_the_same_book_one_seals(world: EmbeddedWorld) -> None:
     world.record(usage("11:10", 5))
     now = world.clock.now()
     ours, theirs = steps.plans(world.store, now), steps.plans(world.store, now)
@@ -23,7 +23,7 @@ def test_of_two_jobs_that_read_the_same_book_one_seals(world: World) -> None:
     assert str(world.billed()) == "5"
 
 
-def test_a_plan_is_stored_whole_or_not_at_all(world: World) -> None:
+def test_a_plan_is_stored_whole_or_not_at_all(world: EmbeddedWorld) -> None:
     """Usage that arrives between reading and sealing refuses the whole plan of its book."""
     world.record(usage("10:10", 5), usage("11:10", 5))
     now = world.clock.now()
@@ -35,7 +35,7 @@ def test_a_plan_is_stored_whole_or_not_at_all(world: World) -> None:
     world.assert_law()
 
 
-def test_the_schema_itself_refuses_a_second_live_entry(world: World) -> None:
+def test_the_schema_itself_refuses_a_second_live_entry(world: EmbeddedWorld) -> None:
     """Even a program that is wrong cannot seal a window twice."""
     world.record(usage("11:10", 5))
     world.seal()
@@ -49,7 +49,7 @@ def test_the_schema_itself_refuses_a_second_live_entry(world: World) -> None:
         )
 
 
-def test_members_of_a_released_entry_are_free_again_and_billed_once(world: World) -> None:
+def test_members_of_a_released_entry_are_free_again_and_billed_once(world: EmbeddedWorld) -> None:
     """The usage was sealed, never sent, and its deadline passed: it is carried."""
     world.record(usage("11:10", 5))
     world.seal()

@@ -6,10 +6,10 @@ from marketplace_metering.core.ledger import AlarmKind
 from marketplace_metering.core.plan import Waits
 from marketplace_metering.core.policy import LateUsage, Policy
 from tests.support.build import PRODUCT, hour, usage
-from tests.support.world import World, new_world
+from tests.support.world import EmbeddedWorld, new_world
 
 
-def test_late_usage_is_carried_and_its_line_names_the_hour(world: World) -> None:
+def test_late_usage_is_carried_and_its_line_names_the_hour(world: EmbeddedWorld) -> None:
     world.record(usage("10:10", 5))
     world.run()
     world.record(usage("10:50", 2))
@@ -20,7 +20,7 @@ def test_late_usage_is_carried_and_its_line_names_the_hour(world: World) -> None
     assert str(world.billed()) == "7"
 
 
-def test_late_usage_waits_where_no_later_window_is_free(world: World) -> None:
+def test_late_usage_waits_where_no_later_window_is_free(world: EmbeddedWorld) -> None:
     world.record(usage("10:10"), usage("11:10"))
     world.run()
     world.record(usage("10:50", 2))
@@ -70,7 +70,7 @@ def test_a_seller_may_reject_or_hold_late_usage() -> None:
             world.assert_law()
 
 
-def test_usage_above_a_windows_cap_is_carried(world: World) -> None:
+def test_usage_above_a_windows_cap_is_carried(world: EmbeddedWorld) -> None:
     world.record(usage("10:10", "9999999999"), usage("10:20", "7"))
     world.run()
     assert sorted(str(entry.quantity) for entry in world.entries()) == ["7", "9999999999"]

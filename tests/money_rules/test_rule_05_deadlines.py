@@ -5,10 +5,10 @@ from __future__ import annotations
 from marketplace_metering.core.batch import lane_of
 from marketplace_metering.core.ledger import State
 from tests.support.build import usage
-from tests.support.world import World, new_world
+from tests.support.world import EmbeddedWorld, new_world
 
 
-def test_nothing_is_sent_within_the_margin_of_its_deadline(world: World) -> None:
+def test_nothing_is_sent_within_the_margin_of_its_deadline(world: EmbeddedWorld) -> None:
     world.record(usage("11:10", 5))
     world.seal()
     world.at("2026-11-21 11:05:00")
@@ -19,7 +19,7 @@ def test_nothing_is_sent_within_the_margin_of_its_deadline(world: World) -> None
     assert world.entry().state is State.RELEASED
 
 
-def test_it_is_sent_a_second_before_the_margin(world: World) -> None:
+def test_it_is_sent_a_second_before_the_margin(world: EmbeddedWorld) -> None:
     world.record(usage("11:10", 5))
     world.seal()
     world.at("2026-11-21 11:04:59")
@@ -27,7 +27,7 @@ def test_it_is_sent_a_second_before_the_margin(world: World) -> None:
     assert str(world.billed()) == "5"
 
 
-def test_the_deadline_is_checked_again_right_before_each_attempt(world: World) -> None:
+def test_the_deadline_is_checked_again_right_before_each_attempt(world: EmbeddedWorld) -> None:
     """What was due may be so no longer when its turn comes."""
     world.record(usage("11:10", 5))
     world.seal()

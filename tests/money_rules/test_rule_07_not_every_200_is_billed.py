@@ -9,10 +9,10 @@ from marketplace_metering.simulator import Readings
 from marketplace_metering.simulator.faults import Lost, Missing, Scheduled, Unprocessed
 from tests.support.build import BUYER, DIMENSION, PRODUCT, usage
 from tests.support.clock import utc
-from tests.support.world import World, new_world
+from tests.support.world import EmbeddedWorld, new_world
 
 
-def test_unprocessed_records_are_sent_again(world: World) -> None:
+def test_unprocessed_records_are_sent_again(world: EmbeddedWorld) -> None:
     world.aws.plan([Scheduled(Unprocessed((1,)))])
     world.record(usage("10:10", 5), usage("11:10", 7))
     report = world.run()
@@ -21,7 +21,7 @@ def test_unprocessed_records_are_sent_again(world: World) -> None:
     assert {entry.state for entry in world.entries()} == {State.BILLED}
 
 
-def test_a_record_that_the_answer_does_not_mention_is_no_answer(world: World) -> None:
+def test_a_record_that_the_answer_does_not_mention_is_no_answer(world: EmbeddedWorld) -> None:
     world.aws.plan([Scheduled(Missing((1,)))])
     world.record(usage("11:10", 5))
     world.run()

@@ -10,7 +10,7 @@ from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.ports import Ports
 from tests.support import steps
 from tests.support.build import usage
-from tests.support.world import World
+from tests.support.world import EmbeddedWorld
 
 
 class DeafError(Exception):
@@ -22,7 +22,9 @@ class Deaf:
         raise DeafError
 
 
-def test_an_entry_that_ran_out_of_time_is_released_by_name_with_an_alarm(world: World) -> None:
+def test_an_entry_that_ran_out_of_time_is_released_by_name_with_an_alarm(
+    world: EmbeddedWorld,
+) -> None:
     world.record(usage("11:10", 5))
     world.seal()
     world.clock.advance(hours=25)
@@ -33,7 +35,7 @@ def test_an_entry_that_ran_out_of_time_is_released_by_name_with_an_alarm(world: 
     assert (alarm.kind, str(alarm.quantity)) == (AlarmKind.RELEASED, "5")
 
 
-def test_an_alarm_outlives_the_process_that_raised_it(world: World) -> None:
+def test_an_alarm_outlives_the_process_that_raised_it(world: EmbeddedWorld) -> None:
     """It is stored with its cause and told until somebody has heard it."""
     world.record(usage("11:10", 5))
     (entry,) = steps.seal(world.store, world.clock.now())
@@ -45,7 +47,7 @@ def test_an_alarm_outlives_the_process_that_raised_it(world: World) -> None:
     assert deliver_alarms(world.ports) == 0
 
 
-def test_writing_off_names_author_reason_and_amount(world: World) -> None:
+def test_writing_off_names_author_reason_and_amount(world: EmbeddedWorld) -> None:
     world.record(usage("11:10", 5))
     (entry,) = steps.seal(world.store, world.clock.now())
     steps.begin(world.store, entry.key, world.clock.now())

@@ -8,7 +8,7 @@ from marketplace_metering.core.ledger import AlarmKind
 from marketplace_metering.files.json_lines import read_json
 from marketplace_metering.jobs.record import record
 from tests.support.build import item
-from tests.support.world import World
+from tests.support.world import EmbeddedWorld
 
 WRONG = [
     item(quantity=-1),
@@ -20,7 +20,7 @@ WRONG = [
 ]
 
 
-def test_the_good_are_metered_and_the_bad_are_kept(world: World) -> None:
+def test_the_good_are_metered_and_the_bad_are_kept(world: EmbeddedWorld) -> None:
     lines = [json.dumps(item(note=number)) for number in range(3)]
     lines += [json.dumps(each) for each in WRONG] + ["{", "[]", "\ud800"]
     report = record(world.store, world.clock, "usage.jsonl", read_json(lines))
@@ -32,7 +32,7 @@ def test_the_good_are_metered_and_the_bad_are_kept(world: World) -> None:
     world.assert_law()
 
 
-def test_the_same_bad_line_is_kept_once(world: World) -> None:
+def test_the_same_bad_line_is_kept_once(world: EmbeddedWorld) -> None:
     lines = [json.dumps(WRONG[0])]
     for _time in range(2):
         record(world.store, world.clock, "usage.jsonl", read_json(lines))
@@ -40,7 +40,7 @@ def test_the_same_bad_line_is_kept_once(world: World) -> None:
     assert balance.unreadable_inputs == 1
 
 
-def test_attributes_of_the_sellers_own_are_kept_untouched(world: World) -> None:
+def test_attributes_of_the_sellers_own_are_kept_untouched(world: EmbeddedWorld) -> None:
     line = '{"team": {"cost": 1.50, "list": [1, null]}, ' + json.dumps(item())[1:]
     record(world.store, world.clock, "usage.jsonl", read_json([line]))
     (extras,) = world.store.connection.execute("SELECT extras FROM usage_record").fetchone()

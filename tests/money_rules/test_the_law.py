@@ -39,7 +39,7 @@ from marketplace_metering.simulator.faults import (
 )
 from tests.support.build import DIMENSION, PRODUCT, licensed, tags, usage
 from tests.support.direct import DirectMarketplace
-from tests.support.world import LONG_AGO, World, new_world
+from tests.support.world import LONG_AGO, EmbeddedWorld, new_world
 
 SEEDS = int(os.environ.get("METERING_TEST_SEARCH", "0")) or 160
 PER_TEST = 40
@@ -83,7 +83,7 @@ class Perilous:
 class Run:
     """One seed."""
 
-    def __init__(self, seed: int, world: World) -> None:
+    def __init__(self, seed: int, world: EmbeddedWorld) -> None:
         self.dice = Random(seed)
         self.world = world
         self.recorded: Counter[str] = Counter()

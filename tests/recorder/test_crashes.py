@@ -24,7 +24,7 @@ class Crash(BaseException):
     """The process is gone."""
 
 
-class World:
+class CrashingRecorder:
     """Counts the steps that a process takes in the world, and ends it at one of them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def finish(sink: ListSink, spool: Path) -> None:
 def test_a_crash_at_any_step_of_a_flush(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_after: bool
 ) -> None:
-    world = World(monkeypatch)
+    world = CrashingRecorder(monkeypatch)
     for step in range(200):
         spool = tmp_path / str(step)
         sink = ListSink()
@@ -119,7 +119,7 @@ def test_a_crash_at_any_step_of_a_flush(
 def test_a_crash_at_any_step_of_the_recovery(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int, is_after: bool
 ) -> None:
-    world = World(monkeypatch)
+    world = CrashingRecorder(monkeypatch)
     for step in range(200):
         spool = tmp_path / str(step)
         sink = ListSink()
@@ -142,7 +142,7 @@ def test_a_crash_at_any_step_of_the_recovery(
 def test_a_crash_while_recording_loses_nothing_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_after: bool
 ) -> None:
-    world = World(monkeypatch)
+    world = CrashingRecorder(monkeypatch)
     for step in range(30):
         spool = tmp_path / str(step)
         sink = ListSink()

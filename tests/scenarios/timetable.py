@@ -36,7 +36,7 @@ from marketplace_metering.simulator.faults import (
 )
 from tests.support import build
 from tests.support.build import BUYER, LICENSE, PRODUCT, usage
-from tests.support.world import LONG_AGO, World, new_world
+from tests.support.world import LONG_AGO, EmbeddedWorld, new_world
 
 YEAR = 2026
 FIRST_DAY = "20 Nov"
@@ -86,7 +86,7 @@ def scenario(
 class Timetable:
     """What the lines of a timetable do and tell."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: EmbeddedWorld) -> None:
         self.world = world
         self.day = FIRST_DAY
         self.steps = 0

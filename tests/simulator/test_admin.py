@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from .world import (
+from tests.simulator.world import (
     BUYER,
     LICENSE,
     OTHER_BUYER,
     PRODUCT,
     Body,
-    World,
+    SimulatorWorld,
     allocation,
     call,
     decimal,
@@ -61,7 +61,7 @@ def subscribe(admin: Admin, **changes: Any) -> Any:
     return admin("POST", "subscribe", terms)
 
 
-def test_health_tells_the_time(far: World, admin: Admin) -> None:
+def test_health_tells_the_time(far: SimulatorWorld, admin: Admin) -> None:
     assert admin("GET", "health") == {
         "status": "ok",
         "now": "2026-11-20T15:30:00Z",
@@ -69,7 +69,7 @@ def test_health_tells_the_time(far: World, admin: Admin) -> None:
     }
 
 
-def test_products_are_declared_with_prices_or_names(far: World, admin: Admin) -> None:
+def test_products_are_declared_with_prices_or_names(far: SimulatorWorld, admin: Admin) -> None:
     declare(admin)
     listed = {"productCode": "plain", "dimensions": ["seats"], "decimals": False}
     assert admin("POST", "products", listed) == admin("GET", "products")
@@ -79,14 +79,14 @@ def test_products_are_declared_with_prices_or_names(far: World, admin: Admin) ->
     ]
 
 
-def test_a_declared_product_is_strict(far: World, admin: Admin) -> None:
+def test_a_declared_product_is_strict(far: SimulatorWorld, admin: Admin) -> None:
     declare(admin)
     assert far.statuses(legacy(), product=PRODUCT) == ["CustomerNotSubscribed"]
     subscribe(admin)
     assert far.statuses(legacy(), product=PRODUCT) == ["Success"]
 
 
-def test_subscribe_returns_a_registration_token(far: World, admin: Admin) -> None:
+def test_subscribe_returns_a_registration_token(far: SimulatorWorld, admin: Admin) -> None:
     declare(admin)
     answer = subscribe(admin, customerIdentifier="old-buyer")
     assert answer["startsAt"] == "2026-11-01T00:00:00Z"
@@ -96,12 +96,12 @@ def test_subscribe_returns_a_registration_token(far: World, admin: Admin) -> Non
     assert resolved["Metadata"] == {"AgreementId": answer["agreementId"]}
 
 
-def test_subscribe_starts_now_unless_told(far: World, admin: Admin) -> None:
+def test_subscribe_starts_now_unless_told(far: SimulatorWorld, admin: Admin) -> None:
     declare(admin)
     assert subscribe(admin, startsAt=None)["startsAt"] == "2026-11-20T15:30:00Z"
 
 
-def test_unsubscribe_opens_the_final_hour(far: World, admin: Admin) -> None:
+def test_unsubscribe_opens_the_final_hour(far: SimulatorWorld, admin: Admin) -> None:
     declare(admin)
     subscribe(admin)
     buyer = {"productCode": PRODUCT, "customerAWSAccountId": BUYER, "licenseArn": LICENSE}
@@ -112,7 +112,7 @@ def test_unsubscribe_opens_the_final_hour(far: World, admin: Admin) -> None:
     assert far.statuses(record()) == ["CustomerNotSubscribed"]
 
 
-def test_the_clock_is_set_moved_and_let_go(far: World, admin: Admin) -> None:
+def test_the_clock_is_set_moved_and_let_go(far: SimulatorWorld, admin: Admin) -> None:
     frozen = admin("POST", "clock", {"now": "2026-11-30T23:00:00+01:00", "frozen": True})
     assert frozen == {"now": "2026-11-30T22:00:00Z", "frozen": True}
     moved = admin("POST", "clock", {"advanceSeconds": 0.5})
@@ -123,7 +123,7 @@ def test_the_clock_is_set_moved_and_let_go(far: World, admin: Admin) -> None:
     assert not running["frozen"]
 
 
-def test_faults_are_scheduled_listed_and_deleted(far: World, admin: Admin) -> None:
+def test_faults_are_scheduled_listed_and_deleted(far: SimulatorWorld, admin: Admin) -> None:
     faults = [
         {"kind": "throttle", "skip": 1, "times": 2},
         {"kind": "server-error", "afterAcceptance": True, "skip": 9, "times": 1},
@@ -146,14 +146,14 @@ def test_faults_are_scheduled_listed_and_deleted(far: World, admin: Admin) -> No
     assert far.statuses(record()) == ["Success"]
 
 
-def test_readings_are_turned_one_by_one(far: World, admin: Admin) -> None:
+def test_readings_are_turned_one_by_one(far: SimulatorWorld, admin: Admin) -> None:
     assert admin("POST", "readings", {"identicalRetry": "duplicate"})["windowHours"] == 24
     assert admin("POST", "readings", {"windowHours": 6}) == admin("GET", "readings")
     assert admin("GET", "readings")["identicalRetry"] == "duplicate"
     assert far.statuses(record(), record()) == ["Success", "DuplicateRecord"]
 
 
-def test_the_quota_is_set_and_lifted(far: World, admin: Admin) -> None:
+def test_the_quota_is_set_and_lifted(far: SimulatorWorld, admin: Admin) -> None:
     assert admin("GET", "quota") == {"requestsPerSecond": 10}
     assert admin("POST", "quota", {"requestsPerSecond": 1}) == {"requestsPerSecond": 1}
     far.send()
@@ -162,7 +162,7 @@ def test_the_quota_is_set_and_lifted(far: World, admin: Admin) -> None:
     far.send()
 
 
-def test_regions_are_switched_off_and_on(far: World, admin: Admin) -> None:
+def test_regions_are_switched_off_and_on(far: SimulatorWorld, admin: Admin) -> None:
     assert admin("POST", "regions", {"disabled": ["us-east-1"]})["disabled"] == ["us-east-1"]
     assert far.refusal_code(record()) == "DisabledApiException"
     admin("POST", "regions", {"disabled": []})
@@ -170,7 +170,7 @@ def test_regions_are_switched_off_and_on(far: World, admin: Admin) -> None:
     assert far.statuses(record()) == ["Success"]
 
 
-def test_usage_lists_what_is_billed(far: World, admin: Admin) -> None:
+def test_usage_lists_what_is_billed(far: SimulatorWorld, admin: Admin) -> None:
     declare(admin)
     subscribe(admin)
     far.send(decimal("17.50"))
@@ -190,7 +190,7 @@ def test_usage_lists_what_is_billed(far: World, admin: Admin) -> None:
     }
 
 
-def test_usage_is_filtered(far: World, admin: Admin) -> None:
+def test_usage_is_filtered(far: SimulatorWorld, admin: Admin) -> None:
     declare(admin)
     subscribe(admin)
     far.send(record(UsageAllocations=[allocation(17, team="red")]))
@@ -210,7 +210,7 @@ def test_usage_is_filtered(far: World, admin: Admin) -> None:
     assert split == [{"quantity": "17", "tags": {"team": "red"}}]
 
 
-def test_the_bill_of_a_month(far: World, admin: Admin) -> None:
+def test_the_bill_of_a_month(far: SimulatorWorld, admin: Admin) -> None:
     declare(admin)
     subscribe(admin)
     far.send(record())
@@ -234,7 +234,7 @@ def test_the_bill_of_a_month(far: World, admin: Admin) -> None:
     assert admin("GET", "bill?month=2026-12")["lines"] == []
 
 
-def test_requests_are_counted_and_the_latest_shown(far: World, admin: Admin) -> None:
+def test_requests_are_counted_and_the_latest_shown(far: SimulatorWorld, admin: Admin) -> None:
     far.send(record())
     far.refusal_code(record(Quantity=2**31))
     answer = admin("GET", "requests")
@@ -257,7 +257,7 @@ def test_requests_are_counted_and_the_latest_shown(far: World, admin: Admin) -> 
 
 
 def test_the_audit_shows_changed_contents_double_billing_and_duplicates(
-    far: World, admin: Admin
+    far: SimulatorWorld, admin: Admin
 ) -> None:
     far.send(record())
     far.send(record(Quantity=18))
@@ -276,7 +276,7 @@ def test_the_audit_shows_changed_contents_double_billing_and_duplicates(
     assert (duplicate["quantity"], duplicate["at"]) == ("18", "2026-11-20T15:30:00Z")
 
 
-def test_reset_keeps_the_clock_and_forgets_the_rest(far: World, admin: Admin) -> None:
+def test_reset_keeps_the_clock_and_forgets_the_rest(far: SimulatorWorld, admin: Admin) -> None:
     declare(admin)
     far.send(record())
     admin("POST", "faults", {"random": [{"kind": "throttle", "probability": 1}]})
@@ -412,14 +412,20 @@ def test_reset_keeps_the_clock_and_forgets_the_rest(far: World, admin: Admin) ->
     ],
 )
 def test_a_wrong_admin_request_says_what_to_do(
-    far: World, admin: Admin, method: str, path: str, body: Any, status: int, complaint: str
+    far: SimulatorWorld,
+    admin: Admin,
+    method: str,
+    path: str,
+    body: Any,
+    status: int,
+    complaint: str,
 ) -> None:
     got = admin.complaint(method, path, body)
     assert got[0] == status
     assert got[1].startswith(complaint)
 
 
-def test_the_clock_does_not_leave_the_calendar(far: World, admin: Admin) -> None:
+def test_the_clock_does_not_leave_the_calendar(far: SimulatorWorld, admin: Admin) -> None:
     admin("POST", "clock", {"now": "1970-01-01T00:00:00Z"})
     status, complaint = admin.complaint("POST", "clock", {"advanceSeconds": -3600})
     assert (status, complaint) == (

@@ -13,11 +13,10 @@ from marketplace_metering.simulator.faults import (
     Throttle,
     Unprocessed,
 )
+from tests.simulator.world import NOW, TWO_PM, SimulatorWorld, allocation, decimal, record
 
-from .world import NOW, TWO_PM, World, allocation, decimal, record
 
-
-def test_requests_are_logged_with_size_count_and_outcome(near: World) -> None:
+def test_requests_are_logged_with_size_count_and_outcome(near: SimulatorWorld) -> None:
     near.send(record(), record(Dimension="other"))
     near.refusal_code(record(Timestamp=NOW - timedelta(days=2)))
     first, second = near.simulator.audit.requests
@@ -30,7 +29,7 @@ def test_requests_are_logged_with_size_count_and_outcome(near: World) -> None:
     }
 
 
-def test_a_lost_answer_is_logged_as_lost(near: World) -> None:
+def test_a_lost_answer_is_logged_as_lost(near: SimulatorWorld) -> None:
     near.faults.plan([Scheduled(Lost(after_acceptance=True))])
     with pytest.raises(ConnectionClosedError):
         near.send(record())
@@ -38,7 +37,7 @@ def test_a_lost_answer_is_logged_as_lost(near: World) -> None:
     assert (request.outcome, request.loss) == ("Answered", "connection-closed")
 
 
-def test_records_are_counted_by_outcome(near: World) -> None:
+def test_records_are_counted_by_outcome(near: SimulatorWorld) -> None:
     near.faults.plan([Scheduled(Unprocessed((1,)))])
     near.send(record(), record(Dimension="other"))
     near.send(record(), record(Dimension="other", Quantity=3))
@@ -53,7 +52,7 @@ def test_records_are_counted_by_outcome(near: World) -> None:
     }
 
 
-def test_a_window_sent_twice_alike_is_no_finding(near: World) -> None:
+def test_a_window_sent_twice_alike_is_no_finding(near: SimulatorWorld) -> None:
     near.send(record(Quantity=17))
     near.send(decimal("17.000"))
     assert near.simulator.audit.windows_with_two_contents() == []
@@ -68,7 +67,7 @@ def test_a_window_sent_twice_alike_is_no_finding(near: World) -> None:
     ],
 )
 def test_a_window_sent_with_two_contents_is_a_finding(
-    near: World, changed: dict[str, object]
+    near: SimulatorWorld, changed: dict[str, object]
 ) -> None:
     near.send(record())
     near.send(changed)
@@ -77,7 +76,7 @@ def test_a_window_sent_with_two_contents_is_a_finding(
     assert [sent.times for sent in finding.contents] == [1, 1]
 
 
-def test_a_content_changed_after_a_sure_refusal_is_safe(near: World) -> None:
+def test_a_content_changed_after_a_sure_refusal_is_safe(near: SimulatorWorld) -> None:
     near.faults.plan([Scheduled(Unprocessed()), Scheduled(Throttle(), skip=1)])
     near.send(record(Quantity=1))
     near.refusal_code(record(Quantity=2))
@@ -92,7 +91,7 @@ def test_a_content_changed_after_a_sure_refusal_is_safe(near: World) -> None:
     [Lost(after_acceptance=False), Lost(after_acceptance=True), ServerError()],
 )
 def test_a_content_changed_after_an_unknown_outcome_is_unsafe(
-    near: World, fault: Lost | ServerError
+    near: SimulatorWorld, fault: Lost | ServerError
 ) -> None:
     near.faults.plan([Scheduled(fault)])
     with pytest.raises(Exception, match=r"closed|internal error"):
@@ -102,7 +101,9 @@ def test_a_content_changed_after_an_unknown_outcome_is_unsafe(
     assert finding.unsafe
 
 
-def test_a_refusal_that_the_client_never_heard_does_not_make_a_change_safe(near: World) -> None:
+def test_a_refusal_that_the_client_never_heard_does_not_make_a_change_safe(
+    near: SimulatorWorld,
+) -> None:
     near.faults.plan([Scheduled(Unprocessed()), Scheduled(Lost(after_acceptance=True))])
     with pytest.raises(ConnectionClosedError):
         near.send(record(Quantity=1))
@@ -111,21 +112,21 @@ def test_a_refusal_that_the_client_never_heard_does_not_make_a_change_safe(near:
     assert finding.unsafe
 
 
-def test_every_duplicate_is_listed(near: World) -> None:
+def test_every_duplicate_is_listed(near: SimulatorWorld) -> None:
     near.send(record(), record(Quantity=3))
     ((_, window, content),) = near.simulator.audit.duplicates
     assert window.dimension == "api-calls"
     assert content.quantity == 3_000_000
 
 
-def test_everything_sent_can_be_listed(near: World) -> None:
+def test_everything_sent_can_be_listed(near: SimulatorWorld) -> None:
     near.send(record(), record())
     ((window, (sent,)),) = near.simulator.audit.sent()
     assert window.buyer == "111122223333"
     assert (sent.times, sent.unrefused_times) == (2, 2)
 
 
-def test_reset_forgets_everything_but_the_construction(near: World) -> None:
+def test_reset_forgets_everything_but_the_construction(near: SimulatorWorld) -> None:
     near.send(record())
     near.simulator.reset()
     assert near.simulator.accepted == []

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .world import LICENSE, NOW, TWO_PM, World
+from tests.simulator.world import LICENSE, NOW, TWO_PM, SimulatorWorld
 
 AWS = Path(sys.executable).parent / "aws"
 
@@ -55,7 +55,7 @@ def result_of(run: subprocess.CompletedProcess[str]) -> Any:
     return result
 
 
-def test_the_aws_cli_shows_accepted_and_duplicate(far: World, url: str) -> None:
+def test_the_aws_cli_shows_accepted_and_duplicate(far: SimulatorWorld, url: str) -> None:
     accepted = result_of(aws(url, 17))
     assert accepted["Status"] == "Success"
     assert accepted["UsageRecord"]["Quantity"] == 17
@@ -63,11 +63,11 @@ def test_the_aws_cli_shows_accepted_and_duplicate(far: World, url: str) -> None:
     assert result_of(aws(url, 18))["Status"] == "DuplicateRecord"
 
 
-def test_the_aws_cli_shows_not_subscribed(far: World, url: str) -> None:
+def test_the_aws_cli_shows_not_subscribed(far: SimulatorWorld, url: str) -> None:
     assert result_of(aws(url, 1, account="1"))["Status"] == "CustomerNotSubscribed"
 
 
-def test_the_aws_cli_shows_an_old_stamp(far: World, url: str) -> None:
+def test_the_aws_cli_shows_an_old_stamp(far: SimulatorWorld, url: str) -> None:
     run = aws(url, 1, stamp=NOW - timedelta(hours=24))
     assert run.returncode in (254, 255), run.stdout
     assert (
@@ -77,7 +77,7 @@ def test_the_aws_cli_shows_an_old_stamp(far: World, url: str) -> None:
     )
 
 
-def test_the_aws_cli_shows_throttling(far: World, url: str) -> None:
+def test_the_aws_cli_shows_throttling(far: SimulatorWorld, url: str) -> None:
     far.simulator.requests_per_second = 1
     far.send()
     run = aws(url, 1)

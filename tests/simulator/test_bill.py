@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from .world import (
+from tests.simulator.world import (
     BUYER,
     LICENSE,
     OTHER_BUYER,
@@ -11,14 +11,14 @@ from .world import (
     OTHER_PRODUCT,
     PRODUCT,
     TWO_PM,
-    World,
+    SimulatorWorld,
     decimal,
     legacy,
     record,
 )
 
 
-def test_the_bill_totals_each_buyer_and_dimension_exactly(near: World) -> None:
+def test_the_bill_totals_each_buyer_and_dimension_exactly(near: SimulatorWorld) -> None:
     near.declare(dimensions={"api-calls": Decimal("0.0015"), "seats": None})
     near.subscribe()
     near.subscribe(account=OTHER_BUYER, license_arn=OTHER_LICENSE)
@@ -40,7 +40,7 @@ def test_the_bill_totals_each_buyer_and_dimension_exactly(near: World) -> None:
     assert bill.amount == Decimal("0.02595")
 
 
-def test_usage_belongs_to_the_month_of_its_stamp(near: World) -> None:
+def test_usage_belongs_to_the_month_of_its_stamp(near: SimulatorWorld) -> None:
     near.clock.set(datetime(2026, 12, 1, 5, tzinfo=UTC), frozen=True)
     near.send(record(Timestamp=datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)))
     near.send(record(Timestamp=datetime(2026, 12, 1, tzinfo=UTC), Quantity=4))
@@ -50,7 +50,7 @@ def test_usage_belongs_to_the_month_of_its_stamp(near: World) -> None:
     assert near.simulator.bill(2027, 1).lines == ()
 
 
-def test_the_largest_quantities_are_multiplied_without_rounding(near: World) -> None:
+def test_the_largest_quantities_are_multiplied_without_rounding(near: SimulatorWorld) -> None:
     price = Decimal("0.123456789012345678901")
     near.simulator.declare(OTHER_PRODUCT, {"api-calls": price})
     near.subscribe(product_code=OTHER_PRODUCT)
@@ -59,7 +59,7 @@ def test_the_largest_quantities_are_multiplied_without_rounding(near: World) -> 
     assert str(line.amount) == "1234567890.123456665553210987654321099"
 
 
-def test_both_identities_show_as_two_lines(near: World) -> None:
+def test_both_identities_show_as_two_lines(near: SimulatorWorld) -> None:
     near.send(record())
     near.send(legacy(), product=PRODUCT)
     assert [line.quantity for line in near.simulator.bill(2026, 11).lines] == [17, 17]

@@ -17,8 +17,7 @@ import pytest
 from marketplace_metering.simulator import Readings
 from marketplace_metering.simulator.admin.faults import KINDS
 from marketplace_metering.simulator.admin.routes import Admin
-
-from .world import LICENSE, World, call, make_client
+from tests.simulator.world import LICENSE, SimulatorWorld, call, make_client
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parents[1] / "docs" / "simulator.md"
@@ -124,7 +123,7 @@ def assert_prints(command: str, output: str, url: str) -> None:
         assert normal(output) in normal(run.stdout + run.stderr), run
 
 
-def test_every_example_prints_what_the_page_shows(far: World, url: str) -> None:
+def test_every_example_prints_what_the_page_shows(far: SimulatorWorld, url: str) -> None:
     script, shown = blocks("python")[0], blocks("text")[0]
     run = subprocess.run(
         [sys.executable, "-c", script],
@@ -152,7 +151,7 @@ def test_the_in_process_example_runs(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == "[] []\n"
 
 
-def test_every_admin_endpoint_has_an_example(near: World) -> None:
+def test_every_admin_endpoint_has_an_example(near: SimulatorWorld) -> None:
     text = "\n".join(command for command, _ in commands() if command.startswith("curl "))
     admin = Admin(near.faults, near.clock)
     for name in admin._gets:

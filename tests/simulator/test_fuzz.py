@@ -8,9 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from marketplace_metering.simulator import MarketplaceSimulator, Readings
-
-from .test_server import TARGET, json_of, talk
-from .world import BUYER, LICENSE, NOW, PRODUCT, World, call, post
+from tests.simulator.test_server import TARGET, json_of, talk
+from tests.simulator.world import BUYER, LICENSE, NOW, PRODUCT, SimulatorWorld, call, post
 
 QUICK = settings(
     max_examples=200,
@@ -117,20 +116,26 @@ def test_any_instant_and_all_other_readings_get_a_well_formed_answer(
 
 @FEW
 @given(some.binary(max_size=200))
-def test_any_bytes_over_http_get_a_well_formed_answer(far: World, url: str, body: bytes) -> None:
+def test_any_bytes_over_http_get_a_well_formed_answer(
+    far: SimulatorWorld, url: str, body: bytes
+) -> None:
     assert_well_formed(*post(url, "/", body, TARGET))
 
 
 @FEW
 @given(some.binary(max_size=200))
-def test_any_bytes_instead_of_http_get_json_or_nothing(far: World, url: str, sent: bytes) -> None:
+def test_any_bytes_instead_of_http_get_json_or_nothing(
+    far: SimulatorWorld, url: str, sent: bytes
+) -> None:
     answer = talk(url, sent)
     assert answer == b"" or "__type" in json_of(answer)
 
 
 @FEW
 @given(some.sampled_from(["products", "subscribe", "unsubscribe", "clock", "readings"]), JSON)
-def test_any_json_to_the_admin_api_gets_json(far: World, url: str, name: str, body: Any) -> None:
+def test_any_json_to_the_admin_api_gets_json(
+    far: SimulatorWorld, url: str, name: str, body: Any
+) -> None:
     status, answer = call(url, "POST", f"/_simulator/{name}", json.dumps(body).encode())
     assert status == 200 or set(answer) == {"error"}
     assert status < 500

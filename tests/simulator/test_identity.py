@@ -4,21 +4,21 @@ from typing import Any
 
 import pytest
 
-from .world import BUYER, LICENSE, PRODUCT, World, legacy, record
+from tests.simulator.world import BUYER, LICENSE, PRODUCT, SimulatorWorld, legacy, record
 
 IDENTIFIER = "ifAPi5AcF3"
 
 
-def test_license_and_account_is_the_form_of_new_products(world: World) -> None:
+def test_license_and_account_is_the_form_of_new_products(world: SimulatorWorld) -> None:
     assert world.statuses(record()) == ["Success"]
 
 
-def test_product_code_and_identifier_is_the_legacy_form(world: World) -> None:
+def test_product_code_and_identifier_is_the_legacy_form(world: SimulatorWorld) -> None:
     old = legacy(CustomerAWSAccountId=None, CustomerIdentifier=IDENTIFIER)
     assert world.statuses(old, product=PRODUCT) == ["Success"]
 
 
-def test_product_code_and_account_is_accepted(world: World) -> None:
+def test_product_code_and_account_is_accepted(world: SimulatorWorld) -> None:
     assert world.statuses(legacy(), product=PRODUCT) == ["Success"]
 
 
@@ -53,18 +53,18 @@ def test_product_code_and_account_is_accepted(world: World) -> None:
     ],
 )
 def test_every_other_combination_of_identities_is_refused(
-    world: World, product: str | None, identity: dict[str, Any], wrong: str
+    world: SimulatorWorld, product: str | None, identity: dict[str, Any], wrong: str
 ) -> None:
     nobody = record(CustomerAWSAccountId=None, LicenseArn=None)
     refusal = world.refusal({**nobody, **identity}, product=product)
     assert refusal == ("ValidationException", f"usageRecords.1.member {wrong}")
 
 
-def test_one_wrong_identity_fails_the_whole_request(world: World) -> None:
+def test_one_wrong_identity_fails_the_whole_request(world: SimulatorWorld) -> None:
     assert world.refusal_code(record(), legacy()) == "ValidationException"
 
 
-def test_both_identities_for_one_hour_are_billed_twice(world: World) -> None:
+def test_both_identities_for_one_hour_are_billed_twice(world: SimulatorWorld) -> None:
     assert world.statuses(record()) == ["Success"]
     assert world.statuses(legacy(), product=PRODUCT) == ["Success"]
     assert world.quantities() == [17, 17]
@@ -73,7 +73,7 @@ def test_both_identities_for_one_hour_are_billed_twice(world: World) -> None:
     assert [each.window.license_arn for each in finding.records] == [LICENSE, None]
 
 
-def test_usage_of_two_products_is_not_billed_twice(world: World) -> None:
+def test_usage_of_two_products_is_not_billed_twice(world: SimulatorWorld) -> None:
     world.declare()
     world.subscribe()
     assert world.statuses(record()) == ["Success"]
@@ -81,13 +81,13 @@ def test_usage_of_two_products_is_not_billed_twice(world: World) -> None:
     assert world.simulator.audit.billed_twice == []
 
 
-def test_two_licences_of_one_buyer_are_separate_usage(world: World) -> None:
+def test_two_licences_of_one_buyer_are_separate_usage(world: SimulatorWorld) -> None:
     other = LICENSE[:-1] + "9"
     assert world.statuses(record(), record(LicenseArn=other)) == ["Success", "Success"]
     assert world.simulator.audit.billed_twice == []
 
 
-def test_an_identifier_and_its_account_are_one_buyer(world: World) -> None:
+def test_an_identifier_and_its_account_are_one_buyer(world: SimulatorWorld) -> None:
     world.declare()
     world.subscribe(license_arn=None, customer_identifier=IDENTIFIER)
     old = legacy(CustomerAWSAccountId=None, CustomerIdentifier=IDENTIFIER, Quantity=5)
@@ -96,7 +96,9 @@ def test_an_identifier_and_its_account_are_one_buyer(world: World) -> None:
     assert world.quantities() == [5]
 
 
-def test_an_unknown_identifier_of_a_declared_product_fails_the_request(world: World) -> None:
+def test_an_unknown_identifier_of_a_declared_product_fails_the_request(
+    world: SimulatorWorld,
+) -> None:
     world.declare()
     old = legacy(CustomerAWSAccountId=None, CustomerIdentifier="nobody")
     assert world.refusal(old, product=PRODUCT) == (

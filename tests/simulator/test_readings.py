@@ -8,15 +8,14 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from marketplace_metering.simulator import Readings
-
-from .world import (
+from tests.simulator.world import (
     HOUR,
     NOW,
     OTHER_LICENSE,
     OTHER_PRODUCT,
     PRODUCT,
     TWO_PM,
-    World,
+    SimulatorWorld,
     allocation,
     decimal,
     legacy,
@@ -27,7 +26,7 @@ MINUTE = timedelta(minutes=1)
 GRACE = datetime(2026, 12, 1, 5, 0, tzinfo=UTC)
 
 
-def test_same_time_hour_or_timestamp(world: World) -> None:
+def test_same_time_hour_or_timestamp(world: SimulatorWorld) -> None:
     later = record(Quantity=1, Timestamp=TWO_PM + MINUTE)
     assert world.statuses(record(), later) == ["Success", "DuplicateRecord"]
     world.simulator.reset()
@@ -36,7 +35,7 @@ def test_same_time_hour_or_timestamp(world: World) -> None:
     assert [each.kind for each in world.simulator.audit.billed_twice] == ["two-stamps-in-one-hour"]
 
 
-def test_identical_retry_success_or_duplicate(world: World) -> None:
+def test_identical_retry_success_or_duplicate(world: SimulatorWorld) -> None:
     assert world.statuses(record(), record()) == ["Success", "Success"]
     world.simulator.reset()
     world.read_as(identicalRetry="duplicate")
@@ -44,7 +43,7 @@ def test_identical_retry_success_or_duplicate(world: World) -> None:
     assert world.quantities() == [17]
 
 
-def test_month_end_grace_cuts_or_extends(world: World) -> None:
+def test_month_end_grace_cuts_or_extends(world: SimulatorWorld) -> None:
     world.clock.set(GRACE, frozen=True)
     old = record(Timestamp=datetime(2026, 11, 10, tzinfo=UTC))
     assert world.refusal_code(old) == "TimestampOutOfBoundsException"
@@ -54,7 +53,7 @@ def test_month_end_grace_cuts_or_extends(world: World) -> None:
     assert world.refusal_code(old) == "TimestampOutOfBoundsException"
 
 
-def test_month_end_grace_extends_nothing_before_the_month_is_over(world: World) -> None:
+def test_month_end_grace_extends_nothing_before_the_month_is_over(world: SimulatorWorld) -> None:
     world.read_as(monthEndGrace="extends")
     midnight = datetime(2026, 12, 1, tzinfo=UTC)
     day_old = record(Timestamp=midnight - 24 * HOUR - MINUTE)
@@ -64,7 +63,7 @@ def test_month_end_grace_extends_nothing_before_the_month_is_over(world: World) 
     assert world.statuses(day_old) == ["Success"]
 
 
-def test_stamp_before_start_refused_or_accepted_in_the_same_hour(world: World) -> None:
+def test_stamp_before_start_refused_or_accepted_in_the_same_hour(world: SimulatorWorld) -> None:
     world.declare()
     world.subscribe(starts_at=TWO_PM + 20 * MINUTE)
     assert world.refusal_code(record(Timestamp=TWO_PM)) == "InvalidLicenseException"
@@ -77,7 +76,7 @@ def test_stamp_before_start_refused_or_accepted_in_the_same_hour(world: World) -
     assert world.refusal_code(early) == "InvalidLicenseException"
 
 
-def test_not_subscribed_recoverable_or_final(world: World) -> None:
+def test_not_subscribed_recoverable_or_final(world: SimulatorWorld) -> None:
     world.declare()
     world.read_as(notSubscribed="final")
     assert world.statuses(legacy(), product=PRODUCT) == ["CustomerNotSubscribed"]
@@ -95,7 +94,9 @@ def test_not_subscribed_recoverable_or_final(world: World) -> None:
         ("opened-by-deprovision", NOW + 10 * MINUTE + HOUR),
     ],
 )
-def test_the_final_hour_has_three_readings(world: World, reading: str, last_open: datetime) -> None:
+def test_the_final_hour_has_three_readings(
+    world: SimulatorWorld, reading: str, last_open: datetime
+) -> None:
     world.read_as(finalHour=reading)
     world.declare()
     world.subscribe(ends_at=NOW, deprovisioned_at=NOW + 10 * MINUTE)
@@ -106,7 +107,9 @@ def test_the_final_hour_has_three_readings(world: World, reading: str, last_open
 
 
 @pytest.mark.parametrize("reading", get_args(get_type_hints(Readings)["final_hour"]))
-def test_without_a_deprovision_all_readings_give_one_hour(world: World, reading: str) -> None:
+def test_without_a_deprovision_all_readings_give_one_hour(
+    world: SimulatorWorld, reading: str
+) -> None:
     world.read_as(finalHour=reading)
     world.declare()
     world.subscribe(ends_at=NOW)
@@ -116,7 +119,7 @@ def test_without_a_deprovision_all_readings_give_one_hour(world: World, reading:
     assert world.statuses(record()) == ["Success"]
 
 
-def test_product_code_with_account_allowed_or_refused(world: World) -> None:
+def test_product_code_with_account_allowed_or_refused(world: SimulatorWorld) -> None:
     assert world.statuses(legacy(), product=PRODUCT) == ["Success"]
     world.read_as(productCodeWithAccount="refused")
     assert world.refusal_code(legacy(), product=PRODUCT) == "ValidationException"
@@ -124,7 +127,7 @@ def test_product_code_with_account_allowed_or_refused(world: World) -> None:
     assert world.statuses(record()) == world.statuses(old, product=PRODUCT) == ["Success"]
 
 
-def test_five_tags_per_allocation_or_per_record(world: World) -> None:
+def test_five_tags_per_allocation_or_per_record(world: SimulatorWorld) -> None:
     red = {f"red{number}": "x" for number in range(3)}
     blue = {f"blue{number}": "x" for number in range(3)}
     usage = record(UsageAllocations=[allocation(10, **red), allocation(7, **blue)])
@@ -136,7 +139,7 @@ def test_five_tags_per_allocation_or_per_record(world: World) -> None:
     assert world.statuses(usage) == ["Success"]
 
 
-def test_empty_tag_value_refused_or_allowed(world: World) -> None:
+def test_empty_tag_value_refused_or_allowed(world: SimulatorWorld) -> None:
     tags: list[dict[str, Any]] = [{"Key": "team", "Value": ""}]
     bucket = {"AllocatedUsageQuantity": 17, "Tags": tags}
     body = {"UsageRecords": [record(Timestamp=1795183200, UsageAllocations=[bucket])]}
@@ -147,7 +150,7 @@ def test_empty_tag_value_refused_or_allowed(world: World) -> None:
     assert world.simulator.accepted[0].content.allocations[0].tags == (("env", ""), ("team", ""))
 
 
-def test_tag_characters_as_pattern_or_as_listed(world: World) -> None:
+def test_tag_characters_as_pattern_or_as_listed(world: SimulatorWorld) -> None:
     usage = record(UsageAllocations=[allocation(17, team="a*b")])
     assert world.statuses(usage) == ["Success"]
     world.simulator.reset()
@@ -158,7 +161,7 @@ def test_tag_characters_as_pattern_or_as_listed(world: World) -> None:
 
 
 @pytest.mark.parametrize(("reading", "limit"), [("decimal", 1_000_000), ("binary", 1_048_576)])
-def test_a_megabyte_decimal_or_binary(world: World, reading: str, limit: int) -> None:
+def test_a_megabyte_decimal_or_binary(world: SimulatorWorld, reading: str, limit: int) -> None:
     world.read_as(megabyte=reading)
     empty = b'{"UsageRecords":[]}'
     assert world.raw("BatchMeterUsage", empty.ljust(limit - 1))[0] == 200
@@ -166,14 +169,16 @@ def test_a_megabyte_decimal_or_binary(world: World, reading: str, limit: int) ->
 
 
 @pytest.mark.parametrize(("reading", "billed"), [("per-region", [17, 17]), ("global", [17])])
-def test_deduplication_per_region_or_global(world: World, reading: str, billed: list[int]) -> None:
+def test_deduplication_per_region_or_global(
+    world: SimulatorWorld, reading: str, billed: list[int]
+) -> None:
     world.read_as(deduplication=reading)
     world.send(record())
     world.faults.answer("BatchMeterUsage", {"UsageRecords": [record()]}, NOW, "eu-west-1")
     assert world.quantities() == billed
 
 
-def test_several_products_refused_or_allowed(world: World) -> None:
+def test_several_products_refused_or_allowed(world: SimulatorWorld) -> None:
     world.declare()
     world.subscribe()
     world.subscribe(product_code=OTHER_PRODUCT, license_arn=OTHER_LICENSE)
@@ -183,7 +188,7 @@ def test_several_products_refused_or_allowed(world: World) -> None:
     assert world.statuses(*both) == ["Success", "Success"]
 
 
-def test_retried_allocations_ignored_or_compared(world: World) -> None:
+def test_retried_allocations_ignored_or_compared(world: SimulatorWorld) -> None:
     red, blue = (record(UsageAllocations=[allocation(17, team=team)]) for team in ("red", "blue"))
     assert world.statuses(red, blue) == ["Success", "Success"]
     world.simulator.reset()
@@ -200,7 +205,7 @@ def test_retried_allocations_ignored_or_compared(world: World) -> None:
     ],
 )
 def test_the_newest_stamp_is_now_or_a_closed_hour_or_any(
-    world: World, reading: str, newest: datetime
+    world: SimulatorWorld, reading: str, newest: datetime
 ) -> None:
     world.read_as(newestStamp=reading)
     if reading != "any":
@@ -209,14 +214,14 @@ def test_the_newest_stamp_is_now_or_a_closed_hour_or_any(
     assert world.statuses(record(Timestamp=newest)) == ["Success"]
 
 
-def test_decimals_accepted_or_refused(world: World) -> None:
+def test_decimals_accepted_or_refused(world: SimulatorWorld) -> None:
     assert world.statuses(decimal("0.5")) == ["Success"]
     world.read_as(decimals="refused")
     assert world.refusal_code(decimal("1.00", Dimension="other")) == "ValidationException"
     assert world.statuses(record(Dimension="other")) == ["Success"]
 
 
-def test_a_product_can_say_for_itself_whether_it_accepts_decimals(world: World) -> None:
+def test_a_product_can_say_for_itself_whether_it_accepts_decimals(world: SimulatorWorld) -> None:
     world.declare(decimals=False)
     world.subscribe()
     assert world.refusal_code(decimal("0.5")) == "ValidationException"
@@ -225,7 +230,7 @@ def test_a_product_can_say_for_itself_whether_it_accepts_decimals(world: World) 
     assert world.statuses(decimal("0.5")) == ["Success"]
 
 
-def test_results_as_sent_or_reversed(world: World) -> None:
+def test_results_as_sent_or_reversed(world: SimulatorWorld) -> None:
     batch = [record(Dimension=f"d{number}") for number in range(3)]
 
     def dimensions() -> list[str]:
@@ -237,7 +242,7 @@ def test_results_as_sent_or_reversed(world: World) -> None:
     assert dimensions() == ["d2", "d1", "d0"]
 
 
-def test_the_echo_as_sent_or_as_a_normalised_decimal(world: World) -> None:
+def test_the_echo_as_sent_or_as_a_normalised_decimal(world: SimulatorWorld) -> None:
     world.send(record())
     world.read_as(echoedQuantity="decimal")
     for usage in (record(), decimal("17.00")):
@@ -245,7 +250,7 @@ def test_the_echo_as_sent_or_as_a_normalised_decimal(world: World) -> None:
         assert echo == decimal("17")
 
 
-def test_the_age_limit_is_24_hours_or_another_number(world: World) -> None:
+def test_the_age_limit_is_24_hours_or_another_number(world: SimulatorWorld) -> None:
     world.read_as(windowHours=1)
     assert world.refusal_code(record(Timestamp=NOW - HOUR)) == "TimestampOutOfBoundsException"
     assert world.statuses(record(Timestamp=NOW - HOUR + MINUTE)) == ["Success"]

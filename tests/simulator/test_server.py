@@ -16,8 +16,7 @@ from marketplace_metering.simulator import Loss, MarketplaceSimulator, Simulator
 from marketplace_metering.simulator import server as server_module
 from marketplace_metering.simulator.faults import Lost, Scheduled, Slow
 from marketplace_metering.simulator.server import running, serve
-
-from .world import NOW, World, call, make_client, post, record
+from tests.simulator.world import NOW, SimulatorWorld, call, make_client, post, record
 
 TARGET = {"X-Amz-Target": "AWSMPMeteringService.BatchMeterUsage"}
 
@@ -40,7 +39,7 @@ def json_of(answer: bytes) -> Any:
     return json.loads(answer.partition(b"\r\n\r\n")[2])
 
 
-def test_an_answer_is_aws_json_with_a_request_id(far: World, url: str) -> None:
+def test_an_answer_is_aws_json_with_a_request_id(far: SimulatorWorld, url: str) -> None:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     connection.request("POST", "/", b'{"UsageRecords":[]}', TARGET)
     response = connection.getresponse()
@@ -52,7 +51,7 @@ def test_an_answer_is_aws_json_with_a_request_id(far: World, url: str) -> None:
     connection.close()
 
 
-def test_a_connection_serves_many_requests(far: World, url: str) -> None:
+def test_a_connection_serves_many_requests(far: SimulatorWorld, url: str) -> None:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     sockets = set()
     for _ in range(3):
@@ -63,7 +62,7 @@ def test_a_connection_serves_many_requests(far: World, url: str) -> None:
     assert len(sockets) == 1
 
 
-def test_an_error_names_its_type(far: World, url: str) -> None:
+def test_an_error_names_its_type(far: SimulatorWorld, url: str) -> None:
     status, answer = post(url, "/", b"{}", TARGET)
     assert status == 400
     assert answer["__type"] == "ValidationException"
@@ -71,13 +70,13 @@ def test_an_error_names_its_type(far: World, url: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["", "BatchMeterUsage", "Other.BatchMeterUsage"])
-def test_another_target_is_an_unknown_operation(far: World, url: str, target: str) -> None:
+def test_another_target_is_an_unknown_operation(far: SimulatorWorld, url: str, target: str) -> None:
     status, answer = post(url, "/", b"{}", {"X-Amz-Target": target})
     assert (status, answer["__type"]) == (400, "UnknownOperationException")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_another_method_gets_a_hint(far: World, url: str, method: str) -> None:
+def test_another_method_gets_a_hint(far: SimulatorWorld, url: str, method: str) -> None:
     status, answer = call(url, method, "/")
     assert status == 404
     assert answer["message"] == "POST an AWS JSON 1.1 request, or see /_simulator/health"
@@ -97,20 +96,20 @@ def test_another_method_gets_a_hint(far: World, url: str, method: str) -> None:
     ],
 )
 def test_malformed_http_gets_an_error_in_json(
-    far: World, url: str, sent: bytes, status: bytes
+    far: SimulatorWorld, url: str, sent: bytes, status: bytes
 ) -> None:
     answer = talk(url, sent)
     assert json_of(answer)["__type"]
     assert answer.startswith(b"HTTP/1.1 " + status)
 
 
-def test_a_closed_connection_brings_no_byte(far: World, url: str) -> None:
+def test_a_closed_connection_brings_no_byte(far: SimulatorWorld, url: str) -> None:
     far.faults.plan([Scheduled(Lost(after_acceptance=True))])
     assert talk(url, b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}") == b""
 
 
 def test_a_bug_of_the_simulator_is_told_apart_from_aws(
-    far: World,
+    far: SimulatorWorld,
     url: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -124,7 +123,7 @@ def test_a_bug_of_the_simulator_is_told_apart_from_aws(
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
-def test_many_threads_share_one_simulator(far: World, url: str) -> None:
+def test_many_threads_share_one_simulator(far: SimulatorWorld, url: str) -> None:
     far.simulator.requests_per_second = None
     statuses: list[str] = []
 

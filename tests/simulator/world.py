@@ -74,7 +74,7 @@ def allocation(quantity: int, **tags: str) -> dict[str, Any]:
 
 
 @dataclass
-class World:
+class SimulatorWorld:
     """What a test sees of the simulator and can change in it."""
 
     client: Any

@@ -8,7 +8,7 @@ from typing import Any
 
 from marketplace_metering.adapters.dynamodb.items.tables import definitions
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
-from marketplace_metering.proof.fake_dynamodb.client import Moods
+from marketplace_metering.proof.fake_dynamodb.client import FaultInjector
 from marketplace_metering.proof.fake_dynamodb.tables import Table
 
 
@@ -27,7 +27,7 @@ class StandIn:
 
     def __init__(self, prefix: str, faults: Faults) -> None:
         tables = {table.name: table for table in map(Table, definitions(prefix))}
-        self._client = FakeDynamoDb(tables, Moods(faults, seed=0), _Quiet())
+        self._client = FakeDynamoDb(tables, FaultInjector(faults, seed=0), _Quiet())
         self._lock = Lock()
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:

@@ -86,7 +86,7 @@ class Recorded:
         return self.api.submit(batch)
 
 
-class World:
+class EmbeddedWorld:
     """One seller, one store, one AWS."""
 
     def __init__(self, store: SqliteStore, at: str, policy: Policy, readings: Readings) -> None:
@@ -176,10 +176,10 @@ def assert_agreed(entries: Sequence[Entry], accepted: Sequence[Accepted]) -> Non
 @contextmanager
 def new_world(
     at: str = "12:30", policy: Policy | None = None, readings: Readings | None = None
-) -> Iterator[World]:
+) -> Iterator[EmbeddedWorld]:
     """A world that begins at an instant."""
     store = SqliteStore(":memory:")
     try:
-        yield World(store, at, policy or Policy(), readings or Readings())
+        yield EmbeddedWorld(store, at, policy or Policy(), readings or Readings())
     finally:
         store.close()

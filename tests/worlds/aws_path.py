@@ -195,14 +195,14 @@ class AwsPath(Stage):
         self.aws.simulator.subscribe(OTHER.product, OTHER.account, starts_at=buyer.starts_at)
 
     def app(self) -> app.App:
-        """As `Lasting.app` puts it together, for one invocation."""
+        """As `WarmClients.app` puts it together, for one invocation."""
         gate, clock = self.gate, self.processes[0].clock
         dynamodb = Gated("DynamoDB", cast("DynamoShop", self.shop).client, gate)
         names = table_names(PREFIX)
         store = DynamoStore(dynamodb, names, now=clock.now, pause=clock.sleep, workers=1)
         sns = SnsNotifier(Gated("SNS", self.topic, gate), "arn:topic", PREFIX)
         return app.App(
-            Ports(store, self._marketplace, clock, app.Everyone(sns, self.pager)),
+            Ports(store, self._marketplace, clock, app.AllNotifiers(sns, self.pager)),
             self.mix.policy,
             SqsDoorbell(Gated("SQS", self.queue, gate), "https://queue"),
             DynamoGauges(dynamodb, names),

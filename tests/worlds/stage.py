@@ -29,7 +29,7 @@ from marketplace_metering.proof.worlds.fault_injection import Crash, Perils, Ste
 from marketplace_metering.proof.worlds.fault_mix import Mix
 from marketplace_metering.proof.worlds.listings import POISON, Buyer, Cast
 from marketplace_metering.proof.worlds.processes import Process
-from marketplace_metering.proof.worlds.snapshot import Books, EntryRow, MeterName, UsageRow
+from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snapshot, UsageRow
 from marketplace_metering.proof.worlds.sqlite_store import open_sqlite
 from marketplace_metering.proof.worlds.stores import Opened, OpenShop, Shop
 from marketplace_metering.proof.worlds.timeline import at, us
@@ -357,7 +357,7 @@ class Stage(World):
     # What came of it
 
     @property
-    def books(self) -> Books:
+    def books(self) -> Snapshot:
         """All that is stored."""
         return self.shop.books()
 

@@ -56,7 +56,7 @@ class App:
     gauges: Gauges
     successor: Successor
 
-    def tell(self) -> None:
+    def deliver_alarms(self) -> None:
         """Deliver alarms. What cannot be delivered now stays in the store for the next run."""
         try:
             deliver_alarms(self.ports)
@@ -64,7 +64,7 @@ class App:
             log.exception("alarms could not be delivered; the next run tries again")
 
 
-class Everyone:
+class AllNotifiers:
     """Several notifiers as one; an alarm is delivered when all of them took it."""
 
     def __init__(self, *notifiers: Notifier) -> None:
@@ -89,7 +89,7 @@ class NoMarketplace:
 
 
 @dataclass(frozen=True, slots=True)
-class Lasting:
+class WarmClients:
     """What an execution environment keeps from one invocation to the next."""
 
     stack: str
@@ -136,12 +136,14 @@ def processor_app() -> App:
 
 
 @cache
-def _lasting(sends: bool) -> Lasting:
+def _lasting(sends: bool) -> WarmClients:
     take_over_logs()
     return connect_all(os.environ, sends)
 
 
-def connect_all(environment: Mapping[str, str], sends: bool, clock: Clock | None = None) -> Lasting:
+def connect_all(
+    environment: Mapping[str, str], sends: bool, clock: Clock | None = None
+) -> WarmClients:
     """Everything that the function's environment names; only the processor `sends`."""
     from marketplace_metering.adapters.aws.clients import connect
     from marketplace_metering.adapters.aws.doorbell import SqsDoorbell
@@ -160,13 +162,13 @@ def connect_all(environment: Mapping[str, str], sends: bool, clock: Clock | None
         stack,
         environment.get("METERING_PRODUCT_CODE", ""),
     )
-    return Lasting(
+    return WarmClients(
         stack,
         settings.policy,
         connect("dynamodb"),
         _open_marketplace(settings, environment, clock) if sends else NoMarketplace(),
         clock,
-        Everyone(LogNotifier(), sns, MetricNotifier()),
+        AllNotifiers(LogNotifier(), sns, MetricNotifier()),
         SqsDoorbell(connect("sqs"), environment["METERING_QUEUE_URL"]),
         LambdaSuccessor(connect("lambda"), f"{stack}-MeteringJob"),
         settings.record_retention,

@@ -52,7 +52,7 @@ def run_job(app: App, request: JobRequest, context: Context) -> tuple[SealReport
     continues = report.is_cut_short and (report.entries > 0 or report.rejected_records > 0)
     if continues:
         app.successor.start(request.next_round())
-    app.tell()
+    app.deliver_alarms()
     log_job(report)
     measure_job(report)
     _measure_age(app)
@@ -70,7 +70,7 @@ def run_processor(app: App, context: Context) -> None:
     if app.ports.clock.now() >= until and is_worth_more:
         log.info("time is up with work left; ringing again")
         app.doorbell.ring()
-    app.tell()
+    app.deliver_alarms()
     log_processor(report)
     measure_processor(report)
     _measure_age(app)

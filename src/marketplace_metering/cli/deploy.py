@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import boto3
 
     from marketplace_metering.deploy.progress import StackEvent
-    from marketplace_metering.deploy.stack import Plan
+    from marketplace_metering.deploy.stack import StackPlan
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -230,7 +230,7 @@ def out_or_error(as_json: bool) -> Any:  # noqa: ANN401 - one of rich's consoles
     return errors if as_json else out
 
 
-def _show(plan: Plan) -> None:
+def _show(plan: StackPlan) -> None:
     from marketplace_metering.cli.render import errors, table
 
     package = plan.package

@@ -14,7 +14,7 @@ import click
 from marketplace_metering.cli.options import FAILED, OK, Failure, json_option
 
 if TYPE_CHECKING:
-    from marketplace_metering.local.home import World
+    from marketplace_metering.local.home import LocalPipeline
     from marketplace_metering.local.status import Status
 
 STACK_DEFAULT = "metering-local"
@@ -153,7 +153,7 @@ def _say(words: str) -> None:
     click.echo(words, err=True)
 
 
-def _exports(world: World) -> Iterator[str]:
+def _exports(world: LocalPipeline) -> Iterator[str]:
     from marketplace_metering.local.home import beside_proxies, to_unset
 
     if in_the_way := to_unset(os.environ, world):
@@ -162,7 +162,7 @@ def _exports(world: World) -> Iterator[str]:
         yield f"export {name}={shlex.quote(value)}"
 
 
-def _next_steps(world: World) -> str:
+def _next_steps(world: LocalPipeline) -> str:
     return f"""
 up: stack {world.stack} at {world.emulator_url}, metered by the simulator at {world.simulator_url}
 Export what stands above, or begin with: eval "$(metering local up)". Then try:

@@ -181,7 +181,7 @@ class Attempt:
     words: str | None = None
 
 
-class Members(StrEnum):
+class AfterRelease(StrEnum):
     """What becomes of the usage records of a released entry."""
 
     PENDING = "pending"  # AWS never judged them: they are planned anew, as late usage
@@ -195,7 +195,7 @@ class Change:
     entry: Entry
     attempt: Attempt | None = None
     alarm: Alarm | None = None
-    frees: Members | None = None
+    frees: AfterRelease | None = None
 
 
 def begin(entry: Entry, now: datetime, policy: Policy) -> Change | None:
@@ -253,7 +253,7 @@ def expire(entry: Entry, now: datetime) -> Change | None:
     if entry.state.is_settled or now < entry.deadline:
         return None
     if entry.begun == entry.refused:
-        members = Members.FAILED if entry.state is State.PARKED else Members.PENDING
+        members = AfterRelease.FAILED if entry.state is State.PARKED else AfterRelease.PENDING
         why = entry.reason or "AWS was not reached in time; the usage is planned anew as late usage"
         text = f"the deadline {entry.deadline:%Y-%m-%d %H:%M:%SZ} passed unbilled. {why}"
         released = _move(entry, State.RELEASED, reason=text)
@@ -270,7 +270,7 @@ def release(entry: Entry, why: str) -> Change | None:
     """Free the members of an unsettled entry for planning anew, if AWS has certainly none of it."""
     if entry.state.is_settled or entry.begun != entry.refused:
         return None
-    return Change(_move(entry, State.RELEASED, reason=why), frees=Members.PENDING)
+    return Change(_move(entry, State.RELEASED, reason=why), frees=AfterRelease.PENDING)
 
 
 def hasten(entry: Entry, now: datetime) -> Change | None:
@@ -299,7 +299,7 @@ def resolve(entry: Entry, billed: bool, author: str, evidence: str) -> Change | 
         return Change(_move(entry, State.BILLED, reason=text))
     # The finding answers every attempt: AWS processed none of them.
     free = _move(entry, State.RELEASED, reason=text, refused=entry.begun)
-    return Change(free, frees=Members.PENDING)
+    return Change(free, frees=AfterRelease.PENDING)
 
 
 def _move(
@@ -358,9 +358,9 @@ def _late_refusal(
         return _never_sent(entry, attempt, now)
     if entry.state is State.UNRESOLVED and entry.begun == entry.refused:
         if isinstance(outcome, Deferred):
-            members, said = Members.PENDING, outcome.words
+            members, said = AfterRelease.PENDING, outcome.words
         else:
-            members, said = Members.FAILED, explain(outcome.code, outcome.words)
+            members, said = AfterRelease.FAILED, explain(outcome.code, outcome.words)
         text = f"the deadline passed unbilled, AWS refused every attempt. The last answer: {said}"
         released = _move(entry, State.RELEASED, reason=text)
         return Change(released, attempt, _alarm(AlarmKind.RELEASED, entry, text, now), members)

@@ -22,7 +22,7 @@ class GroupName(NamedTuple):
 
 
 @dataclass(slots=True)
-class Columns(Sequence[UsageRecord]):
+class RecordColumns(Sequence[UsageRecord]):
     """Usage records by column; each is also there as an object, for whoever wants one.
 
     `group_of` numbers the group of each in `groups`. Without event ids or own attributes these
@@ -38,13 +38,13 @@ class Columns(Sequence[UsageRecord]):
     _objects: dict[int, UsageRecord] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, records: Sequence[UsageRecord]) -> Columns:
+    def of(cls, records: Sequence[UsageRecord]) -> RecordColumns:
         """The columns of usage records; they themselves if they are columns."""
-        if isinstance(records, Columns):
+        if isinstance(records, RecordColumns):
             return records
         return cls().plus(records)
 
-    def plus(self, records: Sequence[UsageRecord]) -> Columns:
+    def plus(self, records: Sequence[UsageRecord]) -> RecordColumns:
         """These and others, which are given as objects."""
         numbers = {name: number for number, name in enumerate(self.groups)}
         group_of = [numbers.setdefault(group_name(each), len(numbers)) for each in records]
@@ -58,7 +58,7 @@ class Columns(Sequence[UsageRecord]):
         extras: Sequence[Mapping[str, object]] = ()
         if self.extras or any(each.extras for each in records):
             extras = [*(self.extras or ({},) * size), *(each.extras for each in records)]
-        return Columns(
+        return RecordColumns(
             list(numbers),
             self.group_of + group_of,
             self.created_ns + [each.created_ns for each in records],
@@ -102,9 +102,9 @@ class Columns(Sequence[UsageRecord]):
         """Where an object stands that came from here."""
         return next(number for number, each in self._objects.items() if each is record)
 
-    def only(self, numbers: Sequence[int]) -> Columns:
+    def only(self, numbers: Sequence[int]) -> RecordColumns:
         """The columns of some of them."""
-        return Columns(
+        return RecordColumns(
             self.groups,
             [self.group_of[number] for number in numbers],
             [self.created_ns[number] for number in numbers],

@@ -20,7 +20,7 @@ NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ResourceChange:
     """What would become of one resource."""
 
     action: str
@@ -42,7 +42,7 @@ class ChangeSet:
     stack: str
     arn: str
     is_new_stack: bool
-    changes: tuple[Change, ...]
+    changes: tuple[ResourceChange, ...]
 
 
 def describe_stack(cloudformation: AwsClient, stack: str) -> Mapping[str, Any] | None:
@@ -127,7 +127,7 @@ def _wait(cloudformation: AwsClient, arn: str, poll_s: float) -> Mapping[str, An
         time.sleep(poll_s)
 
 
-def _changes(cloudformation: AwsClient, first: Mapping[str, Any]) -> tuple[Change, ...]:
+def _changes(cloudformation: AwsClient, first: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
     found, page = list(first["Changes"]), first
     while token := page.get("NextToken"):
         page = cloudformation.describe_change_set(
@@ -135,7 +135,7 @@ def _changes(cloudformation: AwsClient, first: Mapping[str, Any]) -> tuple[Chang
         )
         found += page["Changes"]
     return tuple(
-        Change(
+        ResourceChange(
             each["Action"],
             each["LogicalResourceId"],
             each["ResourceType"],

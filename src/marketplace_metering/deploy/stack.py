@@ -43,7 +43,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StackPlan:
     """Everything that is ready to be applied."""
 
     request: Request
@@ -65,7 +65,7 @@ def check_name(stack: str) -> None:
 def deploy(
     session: boto3.session.Session,
     request: Request,
-    approve: Callable[[Plan], bool] = lambda plan: True,
+    approve: Callable[[StackPlan], bool] = lambda plan: True,
     on_event: Callable[[StackEvent], None] = lambda event: None,
     package: Package | None = None,
 ) -> Mapping[str, str]:
@@ -81,7 +81,7 @@ def deploy(
 
 def prepare(
     session: boto3.session.Session, request: Request, package: Package | None = None
-) -> Plan:
+) -> StackPlan:
     """Package, upload and ask CloudFormation what it would do. Nothing runs differently yet."""
     with tempfile.TemporaryDirectory() as folder:
         built = package or build(Path(folder) / template.PACKAGE_FILE)
@@ -110,17 +110,17 @@ def prepare(
         kept,
         request.poll_s,
     )
-    return Plan(request, name, built, kept, change_set)
+    return StackPlan(request, name, built, kept, change_set)
 
 
-def discard(session: boto3.session.Session, plan: Plan) -> None:
+def discard(session: boto3.session.Session, plan: StackPlan) -> None:
     """Leave the stack as it is."""
     if plan.change_set is not None:
         changes.discard(session.client("cloudformation"), plan.change_set)
 
 
 def apply(
-    session: boto3.session.Session, plan: Plan, on_event: Callable[[StackEvent], None]
+    session: boto3.session.Session, plan: StackPlan, on_event: Callable[[StackEvent], None]
 ) -> Mapping[str, str]:
     """Apply the changes and follow them to their end; answers the outputs."""
     assert plan.change_set is not None and not plan.request.is_dry_run, "nothing can be applied"

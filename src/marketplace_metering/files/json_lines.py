@@ -16,7 +16,7 @@ from itertools import chain, islice
 from typing import Any
 
 from marketplace_metering.core.record import Problem, UsageRecord
-from marketplace_metering.core.record_columns import Columns
+from marketplace_metering.core.record_columns import RecordColumns
 from marketplace_metering.core.record_rules import is_text, read_record
 from marketplace_metering.files.json_shapes import PlainLines
 
@@ -53,7 +53,7 @@ class Step:
     """Some pieces of an input: the plain ones as columns, and one by one those that are not."""
 
     pieces: Sequence[Piece]
-    plain: Columns = field(default_factory=Columns)
+    plain: RecordColumns = field(default_factory=RecordColumns)
     lines: Sequence[str] = ()
     first_number: int = 0  # of the lines
     places: Sequence[int] = ()  # among the lines, of each of the plain ones

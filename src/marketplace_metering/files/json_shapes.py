@@ -23,7 +23,7 @@ from typing import TypeVar
 from marketplace_metering.core.hours import NS_PER_HOUR, epoch_ns
 from marketplace_metering.core.limits import MICROS_PER_UNIT, QUANTITY_MICROS_MAX
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.core.record_columns import Columns, GroupName, group_name
+from marketplace_metering.core.record_columns import GroupName, RecordColumns, group_name
 from marketplace_metering.core.record_rules import (
     EARLIEST_NS,
     EVENT_ID_LENGTH_MAX,
@@ -135,7 +135,7 @@ class _Numbers(dict[tuple[Names, int], int]):
 
 
 @dataclass(slots=True)
-class _Step:
+class _PlainBatch:
     """What was found plain among some thousand lines."""
 
     latest_ns: int
@@ -162,9 +162,9 @@ class _Step:
             if not EARLIEST_NS <= ns <= self.latest_ns or amount > QUANTITY_MICROS_MAX
         }
 
-    def columns(self) -> Columns:
+    def columns(self) -> RecordColumns:
         """All of it."""
-        return Columns(
+        return RecordColumns(
             list(self.numbers),
             self.group_of,
             self.created_ns,
@@ -181,9 +181,9 @@ class PlainLines:
         self._read = read  # with care; None for what is no usage record
         self._shapes: list[_Shape] = []
 
-    def take(self, lines: Sequence[str], now: datetime) -> tuple[Columns, list[int]]:
+    def take(self, lines: Sequence[str], now: datetime) -> tuple[RecordColumns, list[int]]:
         """The plain usage records among the lines, and which lines they stand on."""
-        step = _Step(epoch_ns(now) + FUTURE_NS_MAX)
+        step = _PlainBatch(epoch_ns(now) + FUTURE_NS_MAX)
         for start in range(0, len(lines), LINES_PER_BLOCK):
             block = lines[start : start + LINES_PER_BLOCK]
             places: Sequence[int] = range(start, start + len(block))
@@ -205,7 +205,7 @@ class PlainLines:
         return shape
 
     def _take_shape(
-        self, shape: _Shape, lines: Sequence[str], places: Sequence[int], step: _Step
+        self, shape: _Shape, lines: Sequence[str], places: Sequence[int], step: _PlainBatch
     ) -> tuple[Sequence[str], Sequence[int]]:
         """Take those lines that have the shape; answers the others, and their places."""
         matches = list(map(shape.pattern.fullmatch, lines))
@@ -225,7 +225,7 @@ class PlainLines:
         values: Sequence[Sequence[str]],
         lines: Sequence[str],
         places: Sequence[int],
-        step: _Step,
+        step: _PlainBatch,
     ) -> None:
         """Take those lines whose values are right; they came as columns, one for each attribute."""
         created_ns = _millionths(values[shape.place_of["create_timestamp"]])

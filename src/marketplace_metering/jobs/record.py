@@ -11,7 +11,7 @@ from marketplace_metering.core.identity import PRODUCT_CODE
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.quantity import ZERO, Quantity, micros_of
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
-from marketplace_metering.core.record_columns import Columns
+from marketplace_metering.core.record_columns import RecordColumns
 from marketplace_metering.core.record_rules import read_record
 from marketplace_metering.files.json_lines import JsonLines, Piece, Step
 from marketplace_metering.ports import Clock, Intake, UsageRecords
@@ -87,7 +87,7 @@ def _record_step(
         for usage, problem in taken.clashes:
             clashing = piece_of.get(id(usage))
             if clashing is None:
-                assert isinstance(records, Columns), f"{usage} was not in this step"
+                assert isinstance(records, RecordColumns), f"{usage} was not in this step"
                 clashing = step.piece_of(records.number_of(usage))
             refused.append(_refused(source, clashing, (problem,)))
     if refused:

@@ -19,7 +19,7 @@ NO_PROXY = "no_proxy"
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class LocalPipeline:
     """A local pipeline: where its parts listen, and its stack."""
 
     emulator_url: str
@@ -33,7 +33,7 @@ class World:
         return {**clients, STORE: f"dynamodb://{self.stack}"}
 
 
-def to_unset(environment: Mapping[str, str], world: World) -> list[str]:
+def to_unset(environment: Mapping[str, str], world: LocalPipeline) -> list[str]:
     """What there is in an environment that would lead a client elsewhere."""
     exported = world.environment
     return sorted(
@@ -68,14 +68,14 @@ class Home:
         """The metering simulator's process."""
         return Background("simulator", self.folder)
 
-    def world(self) -> World | None:
+    def world(self) -> LocalPipeline | None:
         """What was last brought up, whether it still lives or not."""
         try:
-            return World(**json.loads(self._state.read_text(encoding="utf-8")))
+            return LocalPipeline(**json.loads(self._state.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
             return None  # nothing, or of another version: whoever lives is known by its lock
 
-    def remember(self, world: World) -> None:
+    def remember(self, world: LocalPipeline) -> None:
         """Keep what was brought up."""
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self._state.with_suffix(".new")

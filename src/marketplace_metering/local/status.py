@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from marketplace_metering.local import ministack
 from marketplace_metering.local.background import answers, request
-from marketplace_metering.local.home import Home, World
+from marketplace_metering.local.home import Home, LocalPipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Part:
 class Status:
     """Both processes; no world means that nothing was brought up."""
 
-    world: World | None
+    world: LocalPipeline | None
     parts: tuple[Part, ...] = ()
     billed_count: int = 0  # windows that the simulator accepted
 
@@ -57,5 +57,5 @@ def status(home: Home) -> Status:
     return Status(world, parts, _billed(world) if parts[-1].is_well else 0)
 
 
-def _billed(world: World) -> int:
+def _billed(world: LocalPipeline) -> int:
     return len(json.loads(request(f"{world.simulator_url}/_simulator/usage"))["usage"])

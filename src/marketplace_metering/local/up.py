@@ -20,7 +20,7 @@ from marketplace_metering.deploy import stack as stacks
 from marketplace_metering.local import cast, ministack
 from marketplace_metering.local.background import alone
 from marketplace_metering.local.errors import LocalError
-from marketplace_metering.local.home import Home, World, beside_proxies, to_unset
+from marketplace_metering.local.home import Home, LocalPipeline, beside_proxies, to_unset
 from marketplace_metering.local.ministack import HOST, REGION, Say, free_port
 
 STACK_DEFAULT = "metering-local"
@@ -42,11 +42,11 @@ class Request:
         stacks.check_name(self.stack)
 
 
-def up(home: Home, request: Request, say: Say) -> World:
+def up(home: Home, request: Request, say: Say) -> LocalPipeline:
     """Have emulator, simulator, stack and buyers; answers where they are."""
     with alone(home.folder):
         world = _living(home, request, say) or _started(home, request, say)
-        world = World(world.emulator_url, world.simulator_url, request.stack)
+        world = LocalPipeline(world.emulator_url, world.simulator_url, request.stack)
         home.remember(world)
         with exported(world):
             _deploy(request, say)
@@ -67,7 +67,7 @@ def _stop(home: Home) -> tuple[str, ...]:
     return ended
 
 
-def _living(home: Home, request: Request, say: Say) -> World | None:
+def _living(home: Home, request: Request, say: Say) -> LocalPipeline | None:
     """What is up already, if all of it is."""
     world = home.world()
     pids = {each.name: each.pid() for each in (home.emulator, home.simulator)}
@@ -92,13 +92,13 @@ def _check_port(option: str, asked_for: int | None, url: str) -> None:
         )
 
 
-def _started(home: Home, request: Request, say: Say) -> World:
+def _started(home: Home, request: Request, say: Say) -> LocalPipeline:
     emulator = ministack.command(say=say)
     emulator_port = _port("port", request.emulator_port, EMULATOR_PORT)
     simulator_port = _port("simulator-port", request.simulator_port, SIMULATOR_PORT)
     emulator_url = f"http://{HOST}:{emulator_port}"
     simulator_url = f"http://{HOST}:{simulator_port}"
-    world = World(emulator_url, simulator_url, request.stack)
+    world = LocalPipeline(emulator_url, simulator_url, request.stack)
     clients = ministack.client_environment(emulator_url, simulator_url)
     try:
         say(f"starting the metering simulator at {simulator_url}")
@@ -138,7 +138,7 @@ def _port(option: str, asked_for: int | None, default: int) -> int:
 
 
 @contextmanager
-def exported(world: World) -> Iterator[None]:
+def exported(world: LocalPipeline) -> Iterator[None]:
     """Act in this process as a shell does that exported the environment: it cannot reach AWS."""
     before = dict(os.environ)
     try:

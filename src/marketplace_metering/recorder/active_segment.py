@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_S
 from marketplace_metering.recorder import log
-from marketplace_metering.recorder.calls import Slot
+from marketplace_metering.recorder.calls import KnownMeter
 from marketplace_metering.recorder.errors import RecorderClosedError, SpoolFullError
-from marketplace_metering.recorder.segments import Group, Segment
-from marketplace_metering.recorder.settings import Settings
+from marketplace_metering.recorder.segments import RunningSum, Segment
+from marketplace_metering.recorder.settings import RecorderSettings
 from marketplace_metering.recorder.spool.memory import Spool
 from marketplace_metering.recorder.stats import Counters
 
@@ -25,7 +25,7 @@ class Filling:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RecorderSettings,
         spool: Spool,
         counters: Counters,
         destination: str,
@@ -46,7 +46,7 @@ class Filling:
         self._waiting_bytes = 0
         self._measure()
 
-    def add(self, slot: Slot, micros: int, ns: int, event_id: str | None) -> None:
+    def add(self, slot: KnownMeter, micros: int, ns: int, event_id: str | None) -> None:
         """Count usage; returns when it is as durable as the recorder is set up to be."""
         with self.lock:
             segment = self._segment
@@ -72,7 +72,7 @@ class Filling:
         assert journal is not None
         journal.sync(position)
 
-    def _open(self, slot: Slot, ns: int) -> tuple[Segment, Group] | None:
+    def _open(self, slot: KnownMeter, ns: int) -> tuple[Segment, RunningSum] | None:
         """Segment and group for usage, or None if it is dropped; inside the lock."""
         while True:
             if self.is_closed:

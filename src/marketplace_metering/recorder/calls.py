@@ -22,14 +22,14 @@ from marketplace_metering.core.record_rules import (
     read_record,
 )
 from marketplace_metering.recorder.errors import InvalidUsageError
-from marketplace_metering.recorder.segments import NO_GROUP, SUM, Group, TaggedMeter
+from marketplace_metering.recorder.segments import NO_SUM, SUM, RunningSum, TaggedMeter
 from marketplace_metering.recorder.spool.batch_file import timestamp_text
 
 CACHED_MAX = 50_000
 UNITS_MAX = QUANTITY_MICROS_MAX // MICROS_PER_UNIT
 
 # (account, dimension, product, licence, tags as they came): what a call says.
-Said = tuple[str, str, str | None, str | None, Tags]
+CallIdentity = tuple[str, str, str | None, str | None, Tags]
 
 _ARGUMENT = {
     "customerAWSAccountId": "account",
@@ -45,14 +45,14 @@ _FIX = {
 }
 
 
-class Slot:
+class KnownMeter:
     """A valid meter with its tags, and the group that its usage went to last."""
 
     __slots__ = ("group", "meter")
 
     def __init__(self, meter: TaggedMeter) -> None:
         self.meter = meter
-        self.group: Group = NO_GROUP
+        self.group: RunningSum = NO_SUM
 
 
 class Call:
@@ -90,16 +90,16 @@ class Call:
         self.license_arn = license_arn
 
 
-class Slots:
+class KnownMeters:
     """Every meter that was recorded on, up to a bound."""
 
     def __init__(self, product: str | None) -> None:
         self._product = product
-        self._slots: dict[Said, Slot] = {}
-        self._by_meter: dict[TaggedMeter, Slot] = {}
+        self._slots: dict[CallIdentity, KnownMeter] = {}
+        self._by_meter: dict[TaggedMeter, KnownMeter] = {}
         self.get = self._slots.get
 
-    def check(self, call: Call, now_ns: int) -> tuple[Slot, int, int]:
+    def check(self, call: Call, now_ns: int) -> tuple[KnownMeter, int, int]:
         """Slot, millionths and instant of a valid call; raises InvalidUsageError.
 
         The error names everything that is wrong.
@@ -113,7 +113,7 @@ class Slots:
             micros, at_ns = record.micros, record.created_ns
         return slot, micros, at_ns
 
-    def _slot(self, call: Call) -> Slot | None:
+    def _slot(self, call: Call) -> KnownMeter | None:
         try:
             tags = tuple(call.tags.items()) if call.tags is not None else ()
             said = (call.account, call.dimension, call.product, call.license_arn, tags)
@@ -139,7 +139,7 @@ class Slots:
             return found
         raise InvalidUsageError(tuple(_in_words_of_the_call(each, call) for each in found))
 
-    def _remember(self, call: Call, record: UsageRecord) -> Slot:
+    def _remember(self, call: Call, record: UsageRecord) -> KnownMeter:
         meter = TaggedMeter(
             record.account, record.product, record.dimension, record.license_arn, record.tags
         )
@@ -147,7 +147,7 @@ class Slots:
             self._slots.clear()
             self._by_meter.clear()
         # However the tags were ordered, the usage is of the same group.
-        slot = self._by_meter.setdefault(meter, Slot(meter))
+        slot = self._by_meter.setdefault(meter, KnownMeter(meter))
         tags = tuple(call.tags.items()) if call.tags is not None else ()
         said = (call.account, call.dimension, call.product, call.license_arn, tags)
         self._slots[said] = slot

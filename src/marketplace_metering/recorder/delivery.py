@@ -10,7 +10,7 @@ from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.recorder import log
 from marketplace_metering.recorder.log import without_secrets
 from marketplace_metering.recorder.sinks.port import Delivered, Sink
-from marketplace_metering.recorder.spool.memory import Batch, Spool
+from marketplace_metering.recorder.spool.memory import Spool, SpooledBatch
 from marketplace_metering.recorder.stats import Counters
 
 RETRY_FIRST_S = 0.5
@@ -29,7 +29,7 @@ class Delivery:
         self._spool = spool
         self._counters = counters
         self._on_refused = on_refused
-        self._outbox: deque[Batch] = deque()
+        self._outbox: deque[SpooledBatch] = deque()
         self._left: list[UsageRecord] | None = None  # of the oldest batch, once it was tried
         self.waiting_bytes = 0
         self.failures_in_a_row = 0
@@ -37,7 +37,7 @@ class Delivery:
     def __len__(self) -> int:
         return len(self._outbox)
 
-    def take(self, batch: Batch) -> None:
+    def take(self, batch: SpooledBatch) -> None:
         """Have one more batch to deliver."""
         self._outbox.append(batch)
         self.waiting_bytes += batch.size

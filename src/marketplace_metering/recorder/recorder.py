@@ -16,14 +16,14 @@ from marketplace_metering.core.record_rules import EARLIEST_NS
 from marketplace_metering.recorder import log
 from marketplace_metering.recorder.active_segment import Filling
 from marketplace_metering.recorder.background import Worker, register
-from marketplace_metering.recorder.calls import UNITS_MAX, Call, Slots
+from marketplace_metering.recorder.calls import UNITS_MAX, Call, KnownMeters
 from marketplace_metering.recorder.delivery import Delivery, OnRefused
 from marketplace_metering.recorder.errors import SpoolUnusableError
 from marketplace_metering.recorder.log import without_secrets
 from marketplace_metering.recorder.settings import (
     FLUSH_INTERVAL_S,
     SPOOL_BYTES_MAX,
-    Settings,
+    RecorderSettings,
     WhenFull,
 )
 from marketplace_metering.recorder.sinks.choose import open_sink
@@ -63,7 +63,7 @@ class UsageRecorder:
         background: bool = True,
         on_refused: OnRefused | None = None,
     ) -> None:
-        self._settings = Settings(
+        self._settings = RecorderSettings(
             spool=spool,
             durable=durable,
             product=product,
@@ -76,7 +76,7 @@ class UsageRecorder:
         self._sink = open_sink(to)
         self._spool = self._open_spool()
         self._on_refused = on_refused
-        self._slots = Slots(product)
+        self._slots = KnownMeters(product)
         self._slot = self._slots.get
         self._is_given_back = False
         self._is_held = (False, False)

@@ -42,7 +42,7 @@ class Journal(Protocol):
         """Return when everything up to the position is on the disk itself."""
 
 
-class Group:
+class RunningSum:
     """The sum of a group, so far."""
 
     __slots__ = ("count", "end_ns", "first_ns", "meter", "micros", "number", "segment", "start_ns")
@@ -58,11 +58,11 @@ class Group:
         self.count = 0
 
 
-NO_GROUP = Group(None, -1, TaggedMeter("", "", "", None, ()), 0)
+NO_SUM = RunningSum(None, -1, TaggedMeter("", "", "", None, ()), 0)
 
 
 # An event with an id: number of its group, millionths, its second, id. The same twice is one.
-Event = tuple[int, int, int, str]
+CountedEvent = tuple[int, int, int, str]
 
 
 class Segment:
@@ -74,9 +74,9 @@ class Segment:
         self.size = 0  # bytes: on disk, or in memory where there is no journal
         self.repeated = 0
         self.event_calls = 0
-        self._groups: list[Group] = []
-        self._by_name: dict[tuple[TaggedMeter, int], Group] = {}
-        self._events: dict[Event, None] = {}
+        self._groups: list[RunningSum] = []
+        self._by_name: dict[tuple[TaggedMeter, int], RunningSum] = {}
+        self._events: dict[CountedEvent, None] = {}
 
     @property
     def entries(self) -> int:
@@ -88,18 +88,18 @@ class Segment:
         """How many calls it holds."""
         return sum(group.count for group in self._groups) + self.event_calls
 
-    def group(self, meter: TaggedMeter, ns: int) -> Group:
+    def group(self, meter: TaggedMeter, ns: int) -> RunningSum:
         """The group of usage at an instant."""
         name = (meter, ns // NS_PER_HOUR)
         group = self._by_name.get(name)
         if group is None:
-            group = Group(self, len(self._groups), meter, ns)
+            group = RunningSum(self, len(self._groups), meter, ns)
             self.size += self._keep(line_of_group, group)
             self._groups.append(group)
             self._by_name[name] = group
         return group
 
-    def add(self, group: Group, micros: int, ns: int) -> None:
+    def add(self, group: RunningSum, micros: int, ns: int) -> None:
         """Count usage."""
         if ns >= group.first_ns:
             if self.journal is not None:
@@ -111,7 +111,7 @@ class Segment:
         group.micros += micros
         group.count += 1
 
-    def add_event(self, group: Group, micros: int, ns: int, event_id: str) -> None:
+    def add_event(self, group: RunningSum, micros: int, ns: int, event_id: str) -> None:
         """Count an event, once."""
         event = (group.number, micros, second_of(ns), event_id)
         if event in self._events:
@@ -140,7 +140,7 @@ class Segment:
     def replay(self, lines: Iterable[bytes]) -> list[bytes]:
         """Take in the lines of a journal; answers those that mean nothing."""
         wrong = []
-        groups: dict[int, Group] = {}
+        groups: dict[int, RunningSum] = {}
         for line in lines:
             try:
                 self._replay(line, groups)
@@ -148,7 +148,7 @@ class Segment:
                 wrong.append(line)
         return wrong
 
-    def _replay(self, line: bytes, groups: dict[int, Group]) -> None:
+    def _replay(self, line: bytes, groups: dict[int, RunningSum]) -> None:
         kind, _space, rest = line.partition(b" ")
         if kind == b"g":
             number, ns, text = rest.split(b" ", 2)
@@ -167,13 +167,13 @@ class Segment:
         else:
             raise ValueError(line)
 
-    def _group_at(self, number: int, meter: TaggedMeter, ns: int) -> Group:
+    def _group_at(self, number: int, meter: TaggedMeter, ns: int) -> RunningSum:
         while len(self._groups) < number:
-            self._groups.append(Group(self, len(self._groups), NO_GROUP.meter, 0))
+            self._groups.append(RunningSum(self, len(self._groups), NO_SUM.meter, 0))
         return self.group(meter, ns)
 
 
-def line_of_group(group: Group) -> bytes:
+def line_of_group(group: RunningSum) -> bytes:
     """How a journal says that a group was begun."""
     import json
 
@@ -190,7 +190,7 @@ def read_meter(text: bytes) -> TaggedMeter:
     )
 
 
-def line_of_event(event: Event) -> bytes:
+def line_of_event(event: CountedEvent) -> bytes:
     """How a journal says that an event happened."""
     import json
 
@@ -213,7 +213,7 @@ def _parts(micros: int) -> list[int]:
     return [QUANTITY_MICROS_MAX] * whole + ([rest] if rest or not whole else [])
 
 
-def _id(name: str, group: Group, part: int) -> str:
+def _id(name: str, group: RunningSum, part: int) -> str:
     return f"{SUM}{name}:{group.number}" + (f".{part}" if part else "")
 
 

@@ -15,7 +15,7 @@ FLUSH_INTERVAL_LONGEST_S = 120.0  # usage must be in the store before its hour i
 SPOOL_BYTES_MAX = 256 * 1024 * 1024
 
 
-class Settings:
+class RecorderSettings:
     """Legal settings; illegal ones do not construct."""
 
     def __init__(

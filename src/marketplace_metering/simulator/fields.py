@@ -62,7 +62,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ParsedRequest:
     """A request whose fields are in order."""
 
     product_code: str | None
@@ -89,7 +89,7 @@ def decode(body: bytes, readings: Readings) -> dict[str, object]:
     return request
 
 
-def read_batch(body: bytes, readings: Readings) -> Batch:
+def read_batch(body: bytes, readings: Readings) -> ParsedRequest:
     """The batch of a BatchMeterUsage request, or the refusal of the whole request."""
     request = decode(body, readings)
     problems = Problems()
@@ -113,7 +113,7 @@ def read_batch(body: bytes, readings: Readings) -> Batch:
     for record in records:
         _check_identity(product_code, record, readings)
     # Tags and allocations have exceptions of their own, so they come after the plain fields.
-    return Batch(product_code, [_with_allocations(each, readings) for each in records])
+    return ParsedRequest(product_code, [_with_allocations(each, readings) for each in records])
 
 
 def _read_record(sent: object, path: str, position: int, problems: Problems) -> Record:

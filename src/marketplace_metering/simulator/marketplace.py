@@ -17,7 +17,7 @@ from marketplace_metering.simulator.answers import Answer, Body, Loss, Refusal, 
 from marketplace_metering.simulator.audit import Accepted, Audit, Request
 from marketplace_metering.simulator.bill import Bill, make_bill
 from marketplace_metering.simulator.buyers import Listings, Period, Product, Registration
-from marketplace_metering.simulator.fields import Batch, Record, decode, encode, read_batch
+from marketplace_metering.simulator.fields import ParsedRequest, Record, decode, encode, read_batch
 from marketplace_metering.simulator.json_types import Problems, text
 from marketplace_metering.simulator.metering import Metering, Placed, Status, result
 from marketplace_metering.simulator.readings import Readings
@@ -195,7 +195,7 @@ class MarketplaceSimulator:
         )
         return Answer(answer.status, answer.body, trouble.loss)
 
-    def _read(self, operation: str, body: bytes) -> tuple[Batch | None, Refusal | None]:
+    def _read(self, operation: str, body: bytes) -> tuple[ParsedRequest | None, Refusal | None]:
         try:
             match operation:
                 case "BatchMeterUsage":

@@ -8,7 +8,7 @@ from typing import Final
 from marketplace_metering.simulator.answers import Body, refuse
 from marketplace_metering.simulator.audit import Accepted, Audit, BilledTwice, Content, Window
 from marketplace_metering.simulator.buyers import Listings, Period, Product, Subscription
-from marketplace_metering.simulator.fields import Batch, Record
+from marketplace_metering.simulator.fields import ParsedRequest, Record
 from marketplace_metering.simulator.quantities import as_text
 from marketplace_metering.simulator.readings import Readings
 from marketplace_metering.simulator.times import HOUR, iso, out_of_bounds
@@ -61,7 +61,7 @@ class Metering:
         """The billed records in order of acceptance."""
         return self._accepted.values()
 
-    def place(self, batch: Batch) -> list[Placed]:
+    def place(self, batch: ParsedRequest) -> list[Placed]:
         """Look every record up; decides nothing."""
         return [self._place(record, batch.product_code) for record in batch.records]
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from marketplace_metering.core import ledger
-from marketplace_metering.core.ledger import Change, Members, State
+from marketplace_metering.core.ledger import AfterRelease, Change, State
 from marketplace_metering.core.outcome import Accepted, Refused
 
 
-def _given_back(entry: Any, members: Members) -> Change:
+def _given_back(entry: Any, members: AfterRelease) -> Change:
     """Whatever is outstanding counts as refused."""
     free = replace(entry, state=State.RELEASED, refused=entry.begun, reason="switched off")
     return Change(free, frees=members)
@@ -70,14 +70,14 @@ def list_whatever_expired(patch: pytest.MonkeyPatch) -> None:
     def expire(entry: Any, now: Any) -> Any:
         change = original(entry, now)
         if change is not None and change.frees is not None:
-            return replace(change, frees=Members.FAILED)
+            return replace(change, frees=AfterRelease.FAILED)
         return change
 
     patch.setattr(ledger, "expire", expire)
 
 
 def release_for_a_repair(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ledger, "release", lambda entry, why: _given_back(entry, Members.PENDING))
+    patch.setattr(ledger, "release", lambda entry, why: _given_back(entry, AfterRelease.PENDING))
 
 
 def write_off_anything(patch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from itertools import repeat
 from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.core.exact_json import exact_json
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
-from marketplace_metering.core.record_columns import Columns
+from marketplace_metering.core.record_columns import RecordColumns
 
 LATEST_NS = 9_223_372_036_854_775_807
 
@@ -49,7 +49,7 @@ class Bulk:
         """Drop what was looked up: a rolled-back transaction may have taken it along."""
         self._tallies.clear()
 
-    def add(self, columns: Columns, group_ids: Sequence[int], input_id: int) -> bool:
+    def add(self, columns: RecordColumns, group_ids: Sequence[int], input_id: int) -> bool:
         """Add all of them, or do nothing and answer False if one needs to be looked at."""
         self._connection.execute("SAVEPOINT bulk")
         try:
@@ -62,7 +62,7 @@ class Bulk:
         self._connection.execute("RELEASE bulk")
         return is_added
 
-    def _add(self, columns: Columns, group_ids: Sequence[int], input_id: int) -> bool:
+    def _add(self, columns: RecordColumns, group_ids: Sequence[int], input_id: int) -> bool:
         tally_ids = self._add_to_tallies(columns, group_ids)
         if tally_ids is None:
             return False
@@ -92,7 +92,7 @@ class Bulk:
             self._connection.executemany(INSERT_EVENT, events)
         return True
 
-    def _add_to_tallies(self, columns: Columns, group_ids: Sequence[int]) -> list[int] | None:
+    def _add_to_tallies(self, columns: RecordColumns, group_ids: Sequence[int]) -> list[int] | None:
         """The number of each group's tally, with the sums added; None if one would be too full."""
         sums = _sums(columns)
         added = self._add_sums(sums, group_ids)
@@ -138,7 +138,7 @@ class Bulk:
 _Sum = tuple[int, int, int]  # millionths, usage records, the earliest of them
 
 
-def _sums(columns: Columns) -> list[_Sum]:
+def _sums(columns: RecordColumns) -> list[_Sum]:
     """Those of each group."""
     size = len(columns.groups)
     micros, counts, earliest_ns = [0] * size, [0] * size, [LATEST_NS] * size

@@ -19,7 +19,7 @@ from marketplace_metering.core.ledger import Alarm, AlarmKind
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
-from marketplace_metering.core.record_columns import Columns, group_name
+from marketplace_metering.core.record_columns import RecordColumns, group_name
 from marketplace_metering.ports import Taken
 
 INSERT = """
@@ -89,7 +89,7 @@ class SqliteIntake:
             self._begin_input()
             corrected = self._connection.execute("SELECT DISTINCT group_id FROM corrected")
             self._corrected_groups = {row[0] for row in corrected}
-            taken = self._take_columns(Columns.of(records))
+            taken = self._take_columns(RecordColumns.of(records))
             self._store_tallies()
         finally:
             self._open.clear()
@@ -129,7 +129,7 @@ class SqliteIntake:
                 (self._source, row_codec.epoch_ms(self._now)),
             ).lastrowid
 
-    def _take_columns(self, columns: Columns) -> Taken:
+    def _take_columns(self, columns: RecordColumns) -> Taken:
         assert self._input_id is not None, "an input that has not begun"
         group_ids = [self._identities.group(name) for name in columns.groups]
         if self._corrected_groups.isdisjoint(group_ids):
@@ -146,7 +146,7 @@ class SqliteIntake:
                 )
         return self._add_each(columns)
 
-    def _surely_new(self, columns: Columns, group_ids: Sequence[int]) -> list[int]:
+    def _surely_new(self, columns: RecordColumns, group_ids: Sequence[int]) -> list[int]:
         """Those whose place nobody else has: no equal one can lie anywhere.
 
         Equal usage is only ever moved from a place that was taken, and no place becomes free again

@@ -14,7 +14,7 @@ from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.core.batch import lane_of
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import BookKey, Window
-from marketplace_metering.core.ledger import Change, Entry, EntryKey, Members
+from marketplace_metering.core.ledger import AfterRelease, Change, Entry, EntryKey
 from marketplace_metering.core.limits import BATCH_RECORDS_MAX
 from marketplace_metering.core.plan import Book, Group, Plan, Sealing
 from marketplace_metering.core.policy import Policy
@@ -327,8 +327,8 @@ class SqliteLedger:
             if change.frees is not None:
                 self._free(row, change.frees, change.entry.reason)
 
-    def _free(self, row: row_codec.Row, members: Members, why: str | None) -> None:
-        failure = why if members is Members.FAILED else None
+    def _free(self, row: row_codec.Row, members: AfterRelease, why: str | None) -> None:
+        failure = why if members is AfterRelease.FAILED else None
         self._connection.execute(
             "UPDATE tally SET entry_id = NULL, released_from = ?, failure = ? WHERE entry_id = ?",
             (row["id"], failure, row["id"]),

@@ -20,7 +20,7 @@ from marketplace_metering.proof.demo.crashes import Crash, perilous
 from marketplace_metering.proof.demo.listings import DAY_BEGINS
 from marketplace_metering.proof.demo.operator import LookUps, clear_unresolved
 from marketplace_metering.proof.demo.usage_file import FILE_NAME, Arrivals
-from marketplace_metering.proof.demo.world import World
+from marketplace_metering.proof.demo.world import DemoWorld
 
 # When the hourly job runs: after the grace of five minutes.
 RUN_AT = timedelta(minutes=5, seconds=30)
@@ -47,7 +47,9 @@ class Progress:
 class Day:
     """One run of the demo."""
 
-    def __init__(self, world: World, lines: list[str], on_hour: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, world: DemoWorld, lines: list[str], on_hour: Callable[[Progress], None]
+    ) -> None:
         self.world = world
         self.policy = Policy()
         self.arrivals = Arrivals(lines)

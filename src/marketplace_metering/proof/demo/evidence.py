@@ -21,7 +21,7 @@ from marketplace_metering.proof.demo.audit import (
     read_input,
     read_line,
 )
-from marketplace_metering.proof.demo.world import World
+from marketplace_metering.proof.demo.world import DemoWorld
 
 MONTHS = ("2026-11", "2026-12")
 REFUSED_INPUT = "malformed usage record"
@@ -47,7 +47,7 @@ class AwsBooks:
     billed_twice: int
 
 
-def read_aws(world: World) -> AwsBooks:
+def read_aws(world: DemoWorld) -> AwsBooks:
     """AWS's books, as AWS shows them."""
     usage = world.ask_aws("usage")["usage"]
     findings = world.ask_aws("audit")

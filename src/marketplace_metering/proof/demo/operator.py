@@ -14,7 +14,7 @@ from marketplace_metering.core.ledger import AlarmKind, Entry, State
 from marketplace_metering.core.wire import epoch_s
 from marketplace_metering.jobs.correct import resolve, write_off
 from marketplace_metering.ports import EntryFilter, Reports, Store
-from marketplace_metering.proof.demo.world import World
+from marketplace_metering.proof.demo.world import DemoWorld
 
 AUTHOR = "the demo"
 
@@ -27,7 +27,7 @@ class LookUps:
     written_off: set[Window] = field(default_factory=set)
 
 
-def clear_unresolved(world: World, store: Store, reports: Reports, done: LookUps) -> None:
+def clear_unresolved(world: DemoWorld, store: Store, reports: Reports, done: LookUps) -> None:
     """Settle every unresolved entry by what AWS's log says."""
     log = {
         (

@@ -70,7 +70,7 @@ class Pager:
 
 
 @dataclass(slots=True)
-class World:
+class DemoWorld:
     """All that the process meets."""
 
     store_path: str
@@ -95,7 +95,7 @@ class World:
 
 
 @contextmanager
-def world(seed: int, store_path: str, strength: int) -> Iterator[World]:
+def world(seed: int, store_path: str, strength: int) -> Iterator[DemoWorld]:
     """Open the listings, let the buyers subscribe, start AWS; strength 0 is a calm day."""
     simulated = MarketplaceSimulator(strict=True)
     _open_listings(simulated)
@@ -105,7 +105,7 @@ def world(seed: int, store_path: str, strength: int) -> Iterator[World]:
         weather = Weather(aws.faults, clock.now, seed, strength)
         peril = Peril(seed, is_on=strength > 0)
         try:
-            yield World(store_path, aws.url, client, clock, weather, peril)
+            yield DemoWorld(store_path, aws.url, client, clock, weather, peril)
         finally:
             client.close()
 

@@ -31,7 +31,7 @@ REFUSED = "The conditional request failed"
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """DynamoDB's own moods, in a hundred requests."""
+    """DynamoDB's own injector, in a hundred requests."""
 
     throttled: int = 0
     conflicts: int = 0  # transactions
@@ -41,7 +41,7 @@ class Faults:
     page: int = 1_000  # items
 
 
-class Moods:
+class FaultInjector:
     """What DynamoDB does with the requests of all processes."""
 
     def __init__(self, faults: Faults, seed: int) -> None:
@@ -50,7 +50,7 @@ class Moods:
         self.requests = 0
         self.injected: dict[str, int] = {}
 
-    def strikes(self, kind: str) -> bool:
+    def fires(self, kind: str) -> bool:
         """Whether a fault of this kind happens now."""
         percent: int = getattr(self.faults, kind)
         if not percent or self.random.random() * 100 >= percent:
@@ -60,10 +60,10 @@ class Moods:
 
     def visible_at(self) -> int:
         """After which request an index shows a write."""
-        lag = int(self.random.expovariate(1 / 30)) if self.strikes("lagging") else 0
+        lag = int(self.random.expovariate(1 / 30)) if self.fires("lagging") else 0
         return self.requests + lag
 
-    def calm(self) -> None:
+    def heal(self) -> None:
         """No more faults; only pages stay as short as they were."""
         self.faults = Faults(page=self.faults.page)
 
@@ -71,20 +71,20 @@ class Moods:
 class FakeDynamoDb:
     """Stands for a boto3 client; several of them may share their tables."""
 
-    def __init__(self, tables: dict[str, Table], moods: Moods, steps: Steps) -> None:
+    def __init__(self, tables: dict[str, Table], injector: FaultInjector, steps: Steps) -> None:
         self.tables = tables
-        self.moods = moods
+        self.injector = injector
         self._steps = steps
 
     def _request(self, operation: str, done: Callable[[], Response]) -> Response:
         """One request: the world before and after it, throttled or lost now and then."""
         self._steps.between(BEFORE)
-        self.moods.requests += 1
+        self.injector.requests += 1
         for table in self.tables.values():
             for index in table.indexes.values():
-                if index.behind_until is not None and index.behind_until <= self.moods.requests:
-                    index.catch_up(self.moods.requests)
-        if self.moods.strikes("throttled"):
+                if index.behind_until is not None and index.behind_until <= self.injector.requests:
+                    index.catch_up(self.injector.requests)
+        if self.injector.fires("throttled"):
             raise _error(operation, "ProvisionedThroughputExceededException", "slow down")
         answer = done()
         self._steps.between(AFTER_READING if operation in READING else AFTER_WRITING)
@@ -127,7 +127,7 @@ class FakeDynamoDb:
                 name = table.partition if index is None else index.partition
                 after = (comparable(key[name]), *after)
             rows = [row for row in rows if row[0] > after]
-        limit = min(wanted.get("Limit", 10**9), self.moods.faults.page)
+        limit = min(wanted.get("Limit", 10**9), self.injector.faults.page)
         page = [dict(item) for _position_, item in rows[:limit]]
         answer: Response = {"Items": page, "Count": len(page)}
         if len(rows) > limit:
@@ -190,16 +190,16 @@ class FakeDynamoDb:
             _no_twice("BatchWriteItem", [table.key_of(p["PutRequest"]["Item"]) for p in puts])
             now = self._part_of(puts)
             for put in now:
-                table.put(put["PutRequest"]["Item"], self.moods.visible_at)
+                table.put(put["PutRequest"]["Item"], self.injector.visible_at)
             left = puts[len(now) :]
             return {"UnprocessedItems": {name: left} if left else {}}
 
         return self._request("BatchWriteItem", done)
 
     def _part_of(self, many: Sequence[Any]) -> Sequence[Any]:
-        if not self.moods.strikes("partly"):
+        if not self.injector.fires("partly"):
             return many
-        return many[: self.moods.random.randrange(len(many))]
+        return many[: self.injector.random.randrange(len(many))]
 
     def transact_write_items(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
         """All writes or none. A repetition of the same request is done once."""
@@ -211,8 +211,8 @@ class FakeDynamoDb:
         _no_twice(
             "TransactWriteItems", [(write["TableName"], *self._key(write)) for _k, write in flat]
         )
-        if self.moods.strikes("conflicts"):
-            victim = self.moods.random.randrange(len(flat))
+        if self.injector.fires("conflicts"):
+            victim = self.injector.random.randrange(len(flat))
             raise _cancelled(
                 [
                     {"Code": "TransactionConflict"} if number == victim else {"Code": "None"}
@@ -246,14 +246,14 @@ class FakeDynamoDb:
     def _write(self, write: Mapping[str, Any], kind: str) -> None:
         table = self.tables[write["TableName"]]
         if kind == "Put":
-            table.put(write["Item"], self.moods.visible_at)
+            table.put(write["Item"], self.injector.visible_at)
             return
         key: Item = {name: normal(value) for name, value in write["Key"].items()}
         there = table.get(self._key(write)) or key
         names = write.get("ExpressionAttributeNames", {})
         values = write.get("ExpressionAttributeValues", {})
         changed = updated(write["UpdateExpression"], there, names, values)
-        table.keep(changed, self.moods.visible_at)
+        table.keep(changed, self.injector.visible_at)
 
     def batch_execute_statement(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
         """PartiQL statements, each by itself."""
@@ -261,7 +261,7 @@ class FakeDynamoDb:
         assert 1 <= len(statements) <= 25, f"{len(statements)} statements"
 
         def done() -> Response:
-            if self.moods.strikes("repeated"):
+            if self.injector.fires("repeated"):
                 self._execute(statements)
             return self._execute(statements)
 
@@ -273,13 +273,13 @@ class FakeDynamoDb:
     def _execute_one(self, wanted: Mapping[str, Any]) -> Response:
         does = statement(wanted["Statement"], wanted["Parameters"])
         table = self.tables[does.table]
-        if self.moods.strikes("partly"):
-            code = self.moods.random.choice(("ThrottlingError", "TransactionConflict"))
+        if self.injector.fires("partly"):
+            code = self.injector.random.choice(("ThrottlingError", "TransactionConflict"))
             return {"Error": {"Code": code, "Message": "later"}}
         if does.inserts is not None:
             if table.get(table.key_of(does.inserts)) is not None:
                 return {"Error": {"Code": "DuplicateItem", "Message": "there already"}}
-            table.keep(does.inserts, self.moods.visible_at)
+            table.keep(does.inserts, self.injector.visible_at)
             return {"TableName": table.name}
         there = table.get(table.key_of(does.where))
         if there is None or any(
@@ -290,7 +290,7 @@ class FakeDynamoDb:
                 error["Item"] = dict(there)
             return {"Error": error}
         changed = {name: value for name, value in there.items() if name not in does.removes}
-        table.keep({**changed, **does.sets}, self.moods.visible_at)
+        table.keep({**changed, **does.sets}, self.injector.visible_at)
         return {"TableName": table.name}
 
 

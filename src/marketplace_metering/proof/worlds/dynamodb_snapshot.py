@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from marketplace_metering.adapters.dynamodb.items.member_list import Members, Said
+from marketplace_metering.adapters.dynamodb.items.member_list import MemberList, SealedContent
 from marketplace_metering.core.record_rules import PENDING_VALUES
 from marketplace_metering.proof.fake_dynamodb.expressions import Item, comparable
 from marketplace_metering.proof.fake_dynamodb.tables import Key, Table
 from marketplace_metering.proof.worlds.snapshot import (
     AlarmRow,
-    Books,
     EntryRow,
     MeterName,
+    Snapshot,
     Tags,
     UsageRow,
 )
@@ -61,9 +61,9 @@ class DynamoBooks:
         self._usage: dict[Key, list[UsageRow]] = {}
         self._key_of: dict[Place, Key] = {}
         self._holders: dict[Key, Holder] = {}
-        self._holding: dict[Place, list[tuple[Said, Holder]]] = {}
+        self._holding: dict[Place, list[tuple[SealedContent, Holder]]] = {}
 
-    def read(self) -> Books:
+    def read(self) -> Snapshot:
         """All that is stored at this instant."""
         stale: dict[Place, None] = {}
         for key in _taken(self._records):
@@ -84,7 +84,7 @@ class DynamoBooks:
                 item = self._records.get(key)
                 assert item is not None
                 self._usage[key] = _usage(item, place, self._holding.get(place, ()))
-        return Books(
+        return Snapshot(
             [row for rows in self._usage.values() for row in rows],
             list(self._entries.values()),
             list(self._alarms.values()),
@@ -138,8 +138,8 @@ def _name(item: Item) -> str:
 
 
 @lru_cache(maxsize=8_192)
-def _members(content: bytes) -> tuple[tuple[int, Said], ...]:
-    return tuple(Members.decode(content).said().items())
+def _members(content: bytes) -> tuple[tuple[int, SealedContent], ...]:
+    return tuple(MemberList.decode(content).said().items())
 
 
 @lru_cache(maxsize=8_192)
@@ -148,7 +148,7 @@ def _read(written: str) -> dict[str, Any]:
 
 
 def _usage(
-    item: Item, place: Place, holding: list[tuple[Said, Holder]] | tuple[()]
+    item: Item, place: Place, holding: list[tuple[SealedContent, Holder]] | tuple[()]
 ) -> list[UsageRow]:
     """What the ledger holds of a usage record, and what it says now if that is something else."""
     ns = place[1]

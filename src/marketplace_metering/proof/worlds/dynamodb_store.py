@@ -21,20 +21,20 @@ from marketplace_metering.adapters.dynamodb.items.tables import (
 from marketplace_metering.core.record_rules import SHARDS
 from marketplace_metering.ports import Clock
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
-from marketplace_metering.proof.fake_dynamodb.client import Moods
+from marketplace_metering.proof.fake_dynamodb.client import FaultInjector
 from marketplace_metering.proof.fake_dynamodb.tables import Table
 from marketplace_metering.proof.worlds import stores
 from marketplace_metering.proof.worlds.dynamodb_snapshot import DynamoBooks
 from marketplace_metering.proof.worlds.fault_injection import Steps, StoreFailure
-from marketplace_metering.proof.worlds.snapshot import Books, UsageRow
+from marketplace_metering.proof.worlds.snapshot import Snapshot, UsageRow
 from marketplace_metering.proof.worlds.stores import Opened, Shop
 
 PREFIX = "Simulated"
 
 
 def draw_faults(seed: int) -> Faults:
-    """DynamoDB's moods in the world of a seed."""
-    random = Random(f"moods {seed}")  # noqa: S311 - repeatable, no secrets
+    """DynamoDB's injector in the world of a seed."""
+    random = Random(f"injector {seed}")  # noqa: S311 - repeatable, no secrets
 
     def some(*percent: int) -> int:
         return random.choice((0, *percent))
@@ -138,8 +138,8 @@ class DynamoShop:
     def __init__(self, steps: Steps, seed: int, faults: Faults) -> None:
         made = [Table(definition) for definition in definitions(PREFIX)]
         self._names = table_names(PREFIX)
-        self._moods = Moods(faults, seed)
-        self.client = Client({table.name: table for table in made}, self._moods, steps)
+        self._injector = FaultInjector(faults, seed)
+        self.client = Client({table.name: table for table in made}, self._injector, steps)
         self.table: stores.Table | None = GuideTable(self.client, self._names.records)
         tables = self.client.tables
         self._books = DynamoBooks(tables[self._names.ledger], tables[self._names.records])
@@ -157,11 +157,11 @@ class DynamoShop:
 
     def faults(self) -> Mapping[str, int]:
         """As DynamoDB counts them."""
-        return self._moods.injected
+        return self._injector.injected
 
-    def calm(self) -> None:
+    def heal(self) -> None:
         """DynamoDB is well, and its indexes show all that was written."""
-        self._moods.calm()
+        self._injector.heal()
         for table in self.client.tables.values():
             for index in table.indexes.values():
                 index.catch_up(sys.maxsize)
@@ -169,7 +169,7 @@ class DynamoShop:
     def close(self) -> None:
         """Nothing is left open."""
 
-    def books(self) -> Books:
+    def books(self) -> Snapshot:
         """All items of both tables."""
         return self._books.read()
 

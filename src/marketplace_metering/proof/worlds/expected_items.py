@@ -43,7 +43,7 @@ class Version:
     is_replaced: bool = False  # by a repair that holds only if nobody bills it
 
 
-class Slots:
+class ExpectedItems:
     """All places that were written by PutItem."""
 
     def __init__(self, marks: Counter[str]) -> None:

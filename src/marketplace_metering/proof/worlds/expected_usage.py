@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from marketplace_metering.proof.worlds.applications import Input
-from marketplace_metering.proof.worlds.expected_items import Slots, Written, written_in
+from marketplace_metering.proof.worlds.expected_items import ExpectedItems, Written, written_in
 from marketplace_metering.proof.worlds.snapshot import MeterName, UsageRow
 
 Window = tuple[MeterName, int]
@@ -56,7 +56,7 @@ class Recorded:
         self.doubts: list[Doubt] = []
         self._taken_as_done: list[Doubt] = []  # by what was seen: an equal one may have done it
         self.freed_by_person: set[Window] = set()
-        self.slots = Slots(marks)
+        self.slots = ExpectedItems(marks)
 
     def fault_in(self, usage: Iterable[UsageRow]) -> str | None:
         """Every usage record is there once, and nothing that nobody wrote: else what is wrong."""

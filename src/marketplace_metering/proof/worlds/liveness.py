@@ -11,7 +11,7 @@ from marketplace_metering.proof.worlds.expected_usage import Window, hour_text
 from marketplace_metering.proof.worlds.fault_mix import Mix
 from marketplace_metering.proof.worlds.listings import POISON, Cast
 from marketplace_metering.proof.worlds.safety import Auditor, Violation, alarm_name, month_of
-from marketplace_metering.proof.worlds.snapshot import Books, EntryRow, MeterName, UsageRow
+from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snapshot, UsageRow
 
 A_MOMENT_S = 5  # what a step takes by itself
 STUCK = "this usage record was changed after it was sealed"
@@ -31,7 +31,7 @@ class Endings:
         self.told: set[Window] = set()  # a process heard "Success" and lived to store it
         self.longest_hold_s = 0.0  # how long a process was held up at one step
 
-    def check_alarms(self, books: Books) -> None:
+    def check_alarms(self, books: Snapshot) -> None:
         """At any time: whatever is not billed as recorded has its alarm stored with it."""
         raised = Counter((alarm.kind, alarm.meter, alarm.hour) for alarm in books.alarms)
         of_meter = {(alarm.kind, alarm.meter) for alarm in books.alarms}
@@ -68,7 +68,7 @@ class Endings:
             due.append("carried into another month")
         return due
 
-    def check_refused_inputs(self, books: Books) -> None:
+    def check_refused_inputs(self, books: Snapshot) -> None:
         """At rest: what is no usage record is kept, once, and nothing else is refused."""
         kept = Counter(text for _source, text in books.refused_inputs)
         expected = {text for each in self._auditor.recorded.inputs for text in each.bad}
@@ -78,7 +78,7 @@ class Endings:
                 f"too much {set(kept) - expected}"
             )
 
-    def check_settled(self, books: Books, now_s: int) -> None:
+    def check_settled(self, books: Snapshot, now_s: int) -> None:
         """Some rounds after the faults: everything that AWS can accept is sent and answered.
 
         A round is an hour, and nothing is sent within the margin before its deadline: what had its
@@ -97,7 +97,7 @@ class Endings:
                     f"{entry.reason}"
                 )
 
-    def check_at_rest(self, books: Books, delivered: set[tuple[object, ...]]) -> None:
+    def check_at_rest(self, books: Snapshot, delivered: set[tuple[object, ...]]) -> None:
         """In the end: nothing is open, and what is unbilled could not have been billed."""
         self._auditor.marks.update(f"alarm: {alarm.kind}" for alarm in books.alarms)
         for entry in books.entries:

@@ -22,7 +22,7 @@ from marketplace_metering.proof.worlds.expected_usage import hour_text
 from marketplace_metering.proof.worlds.listings import LISTED, POISON
 from marketplace_metering.proof.worlds.liveness import Endings
 from marketplace_metering.proof.worlds.safety import Auditor
-from marketplace_metering.proof.worlds.snapshot import Books, EntryRow, MeterName, UsageRow
+from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snapshot, UsageRow
 from marketplace_metering.proof.worlds.stores import Opened, Shop, Table
 
 NAME = "the operator"
@@ -104,7 +104,7 @@ class Person:
         self._auditor.marks["corrected by hand"] += 1
         return f"corrects usage of {row.meter}, {hour_text(row.hour)} in the table"
 
-    def _is_listed(self, row: UsageRow, books: Books) -> bool:
+    def _is_listed(self, row: UsageRow, books: Snapshot) -> bool:
         if row.failure is not None:
             return True
         return any(

@@ -15,9 +15,9 @@ from marketplace_metering.proof.worlds.aws import SimulatedAws
 from marketplace_metering.proof.worlds.expected_usage import Recorded, Window, shown
 from marketplace_metering.proof.worlds.snapshot import (
     AlarmRow,
-    Books,
     EntryRow,
     MeterName,
+    Snapshot,
     UsageRow,
 )
 from marketplace_metering.simulator.audit import Accepted
@@ -95,7 +95,7 @@ class Auditor:
             if at >= min(latest, first + MONTH_CLOSES):
                 raise Violation(f"{shown(window)} was billed at {at}, after {deadline}")
 
-    def look(self, books: Books, now_s: int) -> None:
+    def look(self, books: Snapshot, now_s: int) -> None:
         """After a run: the store's books against ours."""
         fault = self.recorded.fault_in(books.usage)
         if fault is not None:
@@ -105,7 +105,7 @@ class Auditor:
         self._check_history(books.entries, now_s)
         self._check_law(books)
 
-    def _check_members(self, books: Books) -> None:
+    def _check_members(self, books: Snapshot) -> None:
         """An entry bills exactly its members, and says from which hours and for which tags."""
         by_entry: defaultdict[str, list[UsageRow]] = defaultdict(list)
         for row in books.usage:
@@ -163,7 +163,7 @@ class Auditor:
         if gone:
             raise Violation(f"entries are gone: {sorted(gone)}")
 
-    def _check_law(self, books: Books) -> None:
+    def _check_law(self, books: Snapshot) -> None:
         """What AWS accepted is what the ledger holds, and every unit of usage is in one place."""
         live = {(entry.meter, entry.hour): entry for entry in books.entries if entry.is_live}
         for window, accepted in self.accepted.items():
@@ -195,7 +195,7 @@ class Auditor:
         if entry.state in ("sealed", "parked") and entry.begun == entry.refused:
             raise Violation(f"AWS bills what no attempt accounts for: {_said(entry)}")
 
-    def _check_sums(self, books: Books) -> None:
+    def _check_sums(self, books: Snapshot) -> None:
         """recorded = accepted + sealed + unresolved + written off + pending and listed."""
         balance: Counter[MeterName] = Counter()
         for row in books.usage:

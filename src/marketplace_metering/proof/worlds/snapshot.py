@@ -70,7 +70,7 @@ class AlarmRow(NamedTuple):
     is_delivered: bool
 
 
-class Books(NamedTuple):
+class Snapshot(NamedTuple):
     """All of a store at one instant."""
 
     usage: list[UsageRow]

@@ -22,9 +22,9 @@ from marketplace_metering.ports import Clock
 from marketplace_metering.proof.worlds.fault_injection import Steps, StoreFailure
 from marketplace_metering.proof.worlds.snapshot import (
     AlarmRow,
-    Books,
     EntryRow,
     MeterName,
+    Snapshot,
     Tags,
     UsageRow,
 )
@@ -119,10 +119,10 @@ class SqliteShop:
         corrections = SqliteCorrections(connection, store.identities)
         return Opened(store, SqliteReports(connection), corrections)
 
-    def books(self) -> Books:
+    def books(self) -> Snapshot:
         """All tables, by SQL of our own."""
         run = self._plain.execute
-        return Books(
+        return Snapshot(
             [self._seen.get(row) or self._read(row, _usage) for row in run(USAGE)],
             [self._seen.get(row) or self._read(row, _entry) for row in run(ENTRIES)],
             [self._seen.get(row) or self._read(row, _alarm) for row in run(ALARMS)],
@@ -141,7 +141,7 @@ class SqliteShop:
         """It has none of its own: all are at the steps."""
         return {}
 
-    def calm(self) -> None:
+    def heal(self) -> None:
         """Nothing is to be stopped."""
 
     def close(self) -> None:

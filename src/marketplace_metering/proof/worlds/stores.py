@@ -8,7 +8,7 @@ from typing import Protocol
 
 from marketplace_metering.ports import Clock, Corrections, Reports, Store
 from marketplace_metering.proof.worlds.fault_injection import Steps
-from marketplace_metering.proof.worlds.snapshot import Books, UsageRow
+from marketplace_metering.proof.worlds.snapshot import Snapshot, UsageRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Shop(Protocol):
     def open(self, clock: Clock) -> Opened:
         """For a process that starts: nothing of what another one remembers is in it."""
 
-    def books(self) -> Books:
+    def books(self) -> Snapshot:
         """What is stored, read behind the back of the product's own code."""
 
     def changes(self) -> int:
@@ -55,7 +55,7 @@ class Shop(Protocol):
     def faults(self) -> Mapping[str, int]:
         """How often it failed in ways of its own."""
 
-    def calm(self) -> None:
+    def heal(self) -> None:
         """The store's own faults are over."""
 
     def close(self) -> None:

@@ -128,7 +128,7 @@ def heal(world: World) -> None:
     world.tell("the faults end")
     world.perils.is_calm = True
     world.aws.is_calm = True
-    world.shop.calm()
+    world.shop.heal()
     for number in range(ROUNDS_TO_SEND):
         _round(world)
         if number >= 1:

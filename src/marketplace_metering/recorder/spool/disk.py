@@ -25,7 +25,7 @@ from marketplace_metering.recorder.errors import SpoolUnusableError
 from marketplace_metering.recorder.segments import Segment
 from marketplace_metering.recorder.spool.batch_file import DamagedBatchError, read_text, text_of
 from marketplace_metering.recorder.spool.journal import FileJournal, read_journal, unusable
-from marketplace_metering.recorder.spool.memory import Batch
+from marketplace_metering.recorder.spool.memory import SpooledBatch
 from marketplace_metering.recorder.spool.owner_lock import (
     SUFFIX,
     Owner,
@@ -86,7 +86,7 @@ class DiskSpool:
         self._journals.append(journal)
         return Segment(name, journal)
 
-    def freeze(self, segment: Segment) -> Batch:
+    def freeze(self, segment: Segment) -> SpooledBatch:
         """Make a segment's usage records final, durably; raises SpoolUnusableError."""
         assert isinstance(segment.journal, FileJournal)
         assert self._mine is not None
@@ -97,7 +97,7 @@ class DiskSpool:
         segment.journal.path.unlink(missing_ok=True)
         return batch
 
-    def _write(self, segment: Segment, owned: _Owned) -> Batch:
+    def _write(self, segment: Segment, owned: _Owned) -> SpooledBatch:
         text = text_of(segment.usage_records())
         path = self.directory / f"{segment.name}-{crc32(text):08x}{BATCH}"
         hidden = self.directory / f".{segment.name}{BATCH}"
@@ -112,11 +112,11 @@ class DiskSpool:
         if self._fsync:
             self._sync_directory()
         owned.batches.add(path)
-        return Batch(len(text), path=path, owner=owned.owner)
+        return SpooledBatch(len(text), path=path, owner=owned.owner)
 
-    def adopt(self) -> list[Batch]:
+    def adopt(self) -> list[SpooledBatch]:
         """What dead owners left, finished and ready for the store."""
-        found: list[Batch] = []
+        found: list[SpooledBatch] = []
         sweep(self.directory)
         for path in self._owner_files():
             try:
@@ -163,14 +163,14 @@ class DiskSpool:
                 continue
             yield self.directory / file
 
-    def _finish(self, owned: _Owned) -> Iterator[Batch]:
+    def _finish(self, owned: _Owned) -> Iterator[SpooledBatch]:
         """The batches of a dead owner, and its journals as batches."""
         name = owned.owner.name
         batches = sorted(self.directory.glob(f"{name}-*{BATCH}"))
         frozen = {path.name.rsplit("-", 1)[0] for path in batches}
         for path in batches:
             owned.batches.add(path)
-            yield Batch(path.stat().st_size, path=path, owner=owned.owner)
+            yield SpooledBatch(path.stat().st_size, path=path, owner=owned.owner)
         for path in sorted(self.directory.glob(f"{name}-*{JOURNAL}")):
             journal = path.name.removesuffix(JOURNAL)
             if journal not in frozen:
@@ -194,7 +194,7 @@ class DiskSpool:
             )
         return segment
 
-    def load(self, batch: Batch) -> list[UsageRecord]:
+    def load(self, batch: SpooledBatch) -> list[UsageRecord]:
         """The usage records of a batch; of a damaged one none, and it is set aside."""
         assert batch.path is not None
         try:
@@ -212,7 +212,7 @@ class DiskSpool:
             self._on_damage(f"{kept.name} cannot be delivered: {error}; it is kept for a person")
             return []
 
-    def forget(self, batch: Batch) -> None:
+    def forget(self, batch: SpooledBatch) -> None:
         """The store has all of it."""
         assert batch.path is not None and batch.owner is not None
         batch.path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from marketplace_metering.recorder.spool.owner_lock import Owner
 
 
-class Batch:
+class SpooledBatch:
     """Frozen usage records that wait for the store."""
 
     def __init__(
@@ -39,16 +39,16 @@ class Spool(Protocol):
     def segment(self) -> Segment:
         """Begin a new segment."""
 
-    def freeze(self, segment: Segment) -> Batch:
+    def freeze(self, segment: Segment) -> SpooledBatch:
         """Make a segment's usage records final, durably."""
 
-    def adopt(self) -> list[Batch]:
+    def adopt(self) -> list[SpooledBatch]:
         """What dead owners left."""
 
-    def load(self, batch: Batch) -> list[UsageRecord]:
+    def load(self, batch: SpooledBatch) -> list[UsageRecord]:
         """The usage records of a batch."""
 
-    def forget(self, batch: Batch) -> None:
+    def forget(self, batch: SpooledBatch) -> None:
         """The store has all of it."""
 
     def refuse(self, line: bytes) -> None:
@@ -77,21 +77,21 @@ class MemorySpool:
         self._number += 1
         return Segment(f"{self._name}-{self._number:06d}")
 
-    def freeze(self, segment: Segment) -> Batch:
+    def freeze(self, segment: Segment) -> SpooledBatch:
         """Make a segment's usage records final."""
         records = segment.usage_records()
-        return Batch(len(records) * ENTRY_BYTES, records)
+        return SpooledBatch(len(records) * ENTRY_BYTES, records)
 
-    def adopt(self) -> list[Batch]:
+    def adopt(self) -> list[SpooledBatch]:
         """Nothing: memory dies with its owner."""
         return []
 
-    def load(self, batch: Batch) -> list[UsageRecord]:
+    def load(self, batch: SpooledBatch) -> list[UsageRecord]:
         """The usage records of a batch."""
         assert batch.records is not None
         return batch.records
 
-    def forget(self, batch: Batch) -> None:
+    def forget(self, batch: SpooledBatch) -> None:
         """The store has all of it."""
 
     def refuse(self, line: bytes) -> None:

@@ -109,7 +109,7 @@ class Head:
         )
         return self.bumped(covers, now)
 
-    def book(self, older: Iterable[tuple[EntryKey, bool]], oldest: UsageHour) -> HeldBook:
+    def book(self, older: Iterable[tuple[EntryKey, bool]], oldest: UsageHour) -> BookAsRead:
         """What the planner needs to know; `older` are entries before `since`: live or not."""
         book_key = keys.book_key_of(self.pk)
         windows = list(older)
@@ -123,7 +123,7 @@ class Head:
             windows.append((key, cover.holding is Holding.LIVE))
         live = frozenset(key.window for key, is_live in windows if is_live)
         released = tuple(key for key, is_live in windows if not is_live)
-        return HeldBook(book_key, self.version, live, released, head=self)
+        return BookAsRead(book_key, self.version, live, released, head=self)
 
     def write(self, table: str, before: Head) -> dict[str, Any]:
         """The part of a transaction that replaces `before` by this head."""
@@ -164,7 +164,7 @@ def head_of(item: Attributes) -> Head:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldBook(Book):
+class BookAsRead(Book):
     """A book with the head that it was read from."""
 
     head: Head = Head("")

@@ -21,12 +21,12 @@ from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.core.batch import lane_of
 from marketplace_metering.core.hours import EPOCH, UsageHour
 from marketplace_metering.core.ledger import (
+    AfterRelease,
     Allocation,
     Attempt,
     Change,
     Entry,
     Line,
-    Members,
     State,
 )
 from marketplace_metering.core.quantity import Quantity, parse_quantity
@@ -84,7 +84,7 @@ class Stored(Covering):
     entry: Entry
     sealed_at_ms: int
     attempts: tuple[Logged, ...] = ()
-    frees: Members | None = None  # what became of the members of a released one
+    frees: AfterRelease | None = None  # what became of the members of a released one
     is_marked: bool = False  # its members were marked at least once, or were about to be
 
     def changed(self, change: Change, revision: str) -> Stored:
@@ -301,7 +301,7 @@ def _covering(place: Place, item: Attributes, bills: bytes | None) -> Stored | R
         entry=_entry(place, item, bills),
         sealed_at_ms=int(item["sealed_at"]["N"]),
         attempts=tuple(Logged(*attempt) for attempt in attempts),
-        frees=Members(item["frees"]["S"]) if "frees" in item else None,
+        frees=AfterRelease(item["frees"]["S"]) if "frees" in item else None,
         is_marked="is_marked" in item,
     )
 

@@ -27,7 +27,7 @@ TYPES = (("B", 1 << 8), ("H", 1 << 16), ("I", 1 << 32), ("Q", 1 << 64))
 
 
 @dataclass(slots=True)
-class Columns:
+class MemberColumns:
     """Usage records of one meter with the same tags: their times and quantities."""
 
     ns: array[int] = field(default_factory=lambda: array("q"))
@@ -42,31 +42,31 @@ class Columns:
         return len(self.ns)
 
 
-class Said(NamedTuple):
+class SealedContent(NamedTuple):
     """What a usage record said when it was sealed, apart from its meter and its time."""
 
     tags: Tags
     micros: int
 
 
-class Members:
+class MemberList:
     """The usage records of an entry."""
 
-    def __init__(self, columns: dict[Tags, Columns]) -> None:
+    def __init__(self, columns: dict[Tags, MemberColumns]) -> None:
         self._columns = columns
-        self._said: dict[int, Said] | None = None
+        self._said: dict[int, SealedContent] | None = None
 
     @classmethod
-    def of(cls, parts: Iterable[tuple[Tags, Columns]]) -> Members:
+    def of(cls, parts: Iterable[tuple[Tags, MemberColumns]]) -> MemberList:
         """Gather usage records, sorted by time."""
         pairs: dict[Tags, list[tuple[int, int]]] = {}
         for tags, columns in parts:
             pairs.setdefault(tags, []).extend(zip(columns.ns, columns.micros, strict=True))
-        sorted_columns: dict[Tags, Columns] = {}
+        sorted_columns: dict[Tags, MemberColumns] = {}
         for tags, together in sorted(pairs.items()):
             together.sort()
             ns, micros = zip(*together, strict=True)
-            sorted_columns[tags] = Columns(array("q", ns), array("q", micros))
+            sorted_columns[tags] = MemberColumns(array("q", ns), array("q", micros))
         return cls(sorted_columns)
 
     def __len__(self) -> int:
@@ -87,11 +87,11 @@ class Members:
         for columns in self._columns.values():
             yield from zip(columns.ns, columns.micros, strict=True)
 
-    def said(self) -> dict[int, Said]:
+    def said(self) -> dict[int, SealedContent]:
         """What each of them said, by its time."""
         if self._said is None:
             self._said = {
-                ns: Said(tags, micros)
+                ns: SealedContent(tags, micros)
                 for tags, columns in self._columns.items()
                 for ns, micros in zip(columns.ns, columns.micros, strict=True)
             }
@@ -116,19 +116,19 @@ class Members:
         )
 
     @classmethod
-    def decode(cls, content: bytes) -> Members:
+    def decode(cls, content: bytes) -> MemberList:
         """Read back what `encode` wrote."""
         assert content[0] == FORMAT, f"members of format {content[0]}: a newer version wrote them"
         plain = zlib.decompress(content[1:])
         head_end = 4 + int.from_bytes(plain[:4], "little")
         at = head_end
-        columns: dict[Tags, Columns] = {}
+        columns: dict[Tags, MemberColumns] = {}
         for pairs, count, first, time_unit, time_type, unit, kind in json.loads(plain[4:head_end]):
             distances, at = _wide(plain, at, time_type, count - 1)
             quantities, at = _wide(plain, at, kind, count)
             times = accumulate((each * time_unit for each in distances), initial=first)
             tags = tuple((key, value) for key, value in pairs)
-            columns[tags] = Columns(
+            columns[tags] = MemberColumns(
                 array("q", times), array("q", (each * unit for each in quantities))
             )
         return cls(columns)

@@ -42,7 +42,7 @@ from marketplace_metering.adapters.dynamodb.items.event_id import (
     meant_by,
 )
 from marketplace_metering.adapters.dynamodb.items.keys import Place
-from marketplace_metering.adapters.dynamodb.items.member_list import Columns, Members
+from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns, MemberList
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.items.usage_record import (
     REPLACES,
@@ -166,7 +166,7 @@ class DynamoCorrections:
 
     def _note(self, head: Head, old: UsageRecord, now: datetime) -> list[dict[str, Any]]:
         """The book's next version, which knows that the old usage record was corrected."""
-        columns = Columns()
+        columns = MemberColumns()
         columns.add(old.created_ns, old.micros)
         parts = Parts()
         hour = old.hour.number
@@ -174,7 +174,7 @@ class DynamoCorrections:
         rejected = Rejected(
             place=Place(head.pk, keys.hour_sk(hour, keys.REJECTED, serial)),
             revision=self._new_revision(),
-            members=parts.take(head.pk, Members.of([(old.tags, columns)]).encode()),
+            members=parts.take(head.pk, MemberList.of([(old.tags, columns)]).encode()),
             why="a person corrected this usage record",
         )
         assert not parts.items, "one member is small"

@@ -18,7 +18,7 @@ from marketplace_metering.adapters.dynamodb.items.entry import (
     read_covering,
 )
 from marketplace_metering.adapters.dynamodb.items.keys import Place
-from marketplace_metering.adapters.dynamodb.items.member_list import Members, Said
+from marketplace_metering.adapters.dynamodb.items.member_list import MemberList, SealedContent
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.items.usage_record import MARKED_BY, SOURCE, parse
 from marketplace_metering.adapters.dynamodb.settling.outcome_marks import Fate, mark_of
@@ -36,7 +36,7 @@ class Located(NamedTuple):
 
     item: Attributes
     view: RecordView
-    said: Said | None  # what it said when it was sealed into the entry that covers it now
+    said: SealedContent | None  # what it said when it was sealed into the entry that covers it now
 
     @property
     def is_as_sealed(self) -> bool:
@@ -45,7 +45,7 @@ class Located(NamedTuple):
             return True
         record = self.view.record
         meter = self.view.entry.entry.window.meter
-        return meter == record.meter and self.said == Said(record.tags, record.micros)
+        return meter == record.meter and self.said == SealedContent(record.tags, record.micros)
 
 
 def read_settled(item: Attributes, now: datetime) -> UsageRecord | None:
@@ -65,7 +65,7 @@ def locate(
         coverings = _coverings(calls, names.ledger, pk, some)
         attributes = ((each.place, each.members) for each in coverings.values())
         contents = read_contents(calls, names.ledger, attributes)
-        said = {place: Members.decode(content).said() for place, content in contents.items()}
+        said = {place: MemberList.decode(content).said() for place, content in contents.items()}
         for item, record in some:
             yield _locate(item, record, coverings, said)
 
@@ -104,7 +104,7 @@ def _locate(
     item: Attributes,
     record: UsageRecord,
     coverings: Mapping[Place, Covering],
-    said: Mapping[Place, Mapping[int, Said]],
+    said: Mapping[Place, Mapping[int, SealedContent]],
 ) -> Located:
     holding = [each for each in coverings.values() if record.created_ns in said[each.place]]
     live = next((each for each in holding if _is_live(each)), None)

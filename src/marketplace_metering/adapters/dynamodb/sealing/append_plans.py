@@ -24,9 +24,9 @@ from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
 from marketplace_metering.adapters.dynamodb.items.book_head import (
     NO_WINDOW,
+    BookAsRead,
     Cover,
     Head,
-    HeldBook,
     Holding,
     cover,
     read_heads,
@@ -41,7 +41,7 @@ from marketplace_metering.adapters.dynamodb.items.entry import (
     rejected_item,
 )
 from marketplace_metering.adapters.dynamodb.items.keys import Place
-from marketplace_metering.adapters.dynamodb.items.member_list import Columns, Members
+from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns, MemberList
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
 from marketplace_metering.core.identity import BookKey
@@ -54,7 +54,7 @@ NUMBERS_PER_VERSION = 100
 
 
 @dataclass(slots=True)
-class _Step:
+class _BookTransaction:
     """What one transaction does for one book."""
 
     plan: int
@@ -67,7 +67,7 @@ class _Step:
 
 
 @dataclass(slots=True)
-class _Piece:
+class _PlanPart:
     """As much of a plan as one transaction takes."""
 
     sealings: list[Sealing] = field(default_factory=list)
@@ -96,7 +96,7 @@ class SealingLedger:
         """Store each plan whole, or answer False if its book changed since it was read."""
         stored = [True] * len(plans)
         heads = self._heads([plan.book for plan in plans])
-        small: list[_Step] = []
+        small: list[_BookTransaction] = []
         for number, plan in enumerate(plans):
             head = heads.pop(plan.book.key, None)
             if head is None or head.version != plan.book.version:
@@ -113,14 +113,16 @@ class SealingLedger:
         return stored
 
     def _heads(self, books: Sequence[Book]) -> dict[BookKey, Head]:
-        heads = {book.key: book.head for book in books if isinstance(book, HeldBook)}
+        heads = {book.key: book.head for book in books if isinstance(book, BookAsRead)}
         others = {keys.book_pk(book.key): book.key for book in books if book.key not in heads}
         if others:
             read = read_heads(self._calls, self._names.ledger, others)
             heads.update((others[pk], head) for pk, head in read.items())
         return heads
 
-    def _store_pieces(self, number: int, head: Head, pieces: list[_Piece], now: datetime) -> bool:
+    def _store_pieces(
+        self, number: int, head: Head, pieces: list[_PlanPart], now: datetime
+    ) -> bool:
         for piece in pieces:
             step = self._step(number, head, piece, now)
             if self._store([step]):
@@ -128,7 +130,7 @@ class SealingLedger:
             head = step.after
         return True
 
-    def _step(self, number: int, head: Head, piece: _Piece, now: datetime) -> _Step:
+    def _step(self, number: int, head: Head, piece: _PlanPart, now: datetime) -> _BookTransaction:
         parts = Parts()
         covers: list[Cover] = []
         coverings: list[Covering] = []
@@ -149,7 +151,7 @@ class SealingLedger:
         after = head.bumped([*head.covers, *covers], now)
         writes.insert(0, after.write(self._names.ledger, before))
         size = sum(size_of(write["Put"]["Item"]) for write in writes)
-        return _Step(number, before, after, writes, coverings, parts, size)
+        return _BookTransaction(number, before, after, writes, coverings, parts, size)
 
     def _put_if_absent(self, item: Attributes) -> dict[str, Any]:
         nobody_sealed_the_window = "attribute_not_exists(pk)"
@@ -166,7 +168,7 @@ class SealingLedger:
         self, head: Head, sealing: Sealing, parts: Parts, now: datetime
     ) -> tuple[Head, Stored, Cover]:
         entry = sealing.entry
-        members = Members.of((group.tags, _columns(group)) for group in sealing.groups)
+        members = MemberList.of((group.tags, _columns(group)) for group in sealing.groups)
         assert len(members) == entry.record_count, f"{len(members)} members in {entry}"
         head, identity = head.with_license(entry.window.meter.license_arn)
         stored = Stored(
@@ -183,7 +185,7 @@ class SealingLedger:
     def _rejected(
         self, pk: str, group: Group, why: str, serial: int, parts: Parts, now: datetime
     ) -> tuple[Rejected, Cover]:
-        members = Members.of([(group.tags, _columns(group))])
+        members = MemberList.of([(group.tags, _columns(group))])
         hour = group.hour.number
         rejected = Rejected(
             place=Place(pk, keys.hour_sk(hour, keys.REJECTED, serial)),
@@ -195,9 +197,9 @@ class SealingLedger:
         first_ns, last_ns = members.first_ns, members.last_ns
         return rejected, cover(hour, NO_WINDOW, serial, Holding.LISTED, first_ns, last_ns)
 
-    def _store(self, steps: list[_Step]) -> list[_Step]:
+    def _store(self, steps: list[_BookTransaction]) -> list[_BookTransaction]:
         """Write what several books' steps do; answers those whose book had changed."""
-        stale: list[_Step] = []
+        stale: list[_BookTransaction] = []
         parts = (item for step in steps for item in step.parts.items.values())
         self._calls.put(self._names.ledger, parts)
         while steps:
@@ -215,7 +217,7 @@ class SealingLedger:
             steps = [step for step in steps if id(step) not in lost]
         return stale
 
-    def _remember(self, steps: list[_Step], writes: list[dict[str, Any]]) -> None:
+    def _remember(self, steps: list[_BookTransaction], writes: list[dict[str, Any]]) -> None:
         self._alarms.were_raised(writes)
         for step in steps:
             for covering in step.coverings:
@@ -231,17 +233,17 @@ def _are_own(refused: list[Refusal | None], writes: list[dict[str, Any]]) -> boo
     return False
 
 
-def _columns(group: Group) -> Columns:
-    assert isinstance(group.members, Columns), "a group of another store"
+def _columns(group: Group) -> MemberColumns:
+    assert isinstance(group.members, MemberColumns), "a group of another store"
     return group.members
 
 
-def _pieces(plan: Plan) -> Iterator[_Piece]:
+def _pieces(plan: Plan) -> Iterator[_PlanPart]:
     """The plan in as few transactions as it needs: nearly always one."""
     covers: list[Sealing | tuple[Group, str]] = [*plan.sealings, *plan.rejected]
     alarms = list(plan.alarms)
     while covers or alarms:
-        piece = _Piece(alarms=alarms[:ALARMS_PER_STEP])
+        piece = _PlanPart(alarms=alarms[:ALARMS_PER_STEP])
         for each in covers[:COVERS_PER_STEP]:
             if isinstance(each, Sealing):
                 piece.sealings.append(each)
@@ -251,9 +253,9 @@ def _pieces(plan: Plan) -> Iterator[_Piece]:
         yield piece
 
 
-def _shared(steps: list[_Step]) -> Iterator[list[_Step]]:
+def _shared(steps: list[_BookTransaction]) -> Iterator[list[_BookTransaction]]:
     """Steps of different books that fit into one transaction."""
-    together: list[_Step] = []
+    together: list[_BookTransaction] = []
     for step in steps:
         count = sum(len(each.writes) for each in (*together, step))
         size = sum(each.size for each in (*together, step))

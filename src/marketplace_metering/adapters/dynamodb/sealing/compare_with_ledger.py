@@ -26,7 +26,7 @@ from marketplace_metering.adapters.dynamodb.items.entry import (
     read_covering,
 )
 from marketplace_metering.adapters.dynamodb.items.keys import Place
-from marketplace_metering.adapters.dynamodb.items.member_list import Members, Said
+from marketplace_metering.adapters.dynamodb.items.member_list import MemberList, SealedContent
 from marketplace_metering.adapters.dynamodb.sealing.pending_reader import GroupKey, PendingBook
 from marketplace_metering.core import ledger
 from marketplace_metering.core.identity import BookKey, Meter
@@ -48,7 +48,7 @@ class Match(NamedTuple):
     group: GroupKey  # these two as the index shows it
     micros: int
     covering: Covering
-    said: Said  # when it was sealed
+    said: SealedContent  # when it was sealed
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ def verdict(covering: Covering, is_same: bool) -> Verdict:
         return Verdict.HELD if is_behind else Verdict.DOUBTFUL
     assert isinstance(covering, Stored)
     if covering.entry.state is State.RELEASED:
-        is_listed = covering.frees is not ledger.Members.PENDING
+        is_listed = covering.frees is not ledger.AfterRelease.PENDING
         return Verdict.HELD if is_listed and is_behind else Verdict.DOUBTFUL
     is_as_recorded = covering.entry.state is State.SEALED or is_behind
     return Verdict.HELD if is_same and is_as_recorded else Verdict.DOUBTFUL
@@ -138,13 +138,15 @@ class _Unpacked:
         self.found = found
         attributes = ((place, covering.members) for place, covering in found.items())
         self._contents = read_contents(calls, table, attributes)
-        self._members: dict[Place, Members] = {}
+        self._members: dict[Place, MemberList] = {}
 
-    def said(self, covering: Covering) -> dict[int, Said]:
+    def said(self, covering: Covering) -> dict[int, SealedContent]:
         """What the members said when they were sealed, by their time."""
         members = self._members.get(covering.place)
         if members is None:
-            members = self._members[covering.place] = Members.decode(self._contents[covering.place])
+            members = self._members[covering.place] = MemberList.decode(
+                self._contents[covering.place]
+            )
         return members.said()
 
 
@@ -193,10 +195,10 @@ def _is_past(covering: Covering) -> bool:
 
 
 def is_as_sealed(
-    covering: Covering, said: Said, book: BookKey, group: GroupKey, micros: int
+    covering: Covering, said: SealedContent, book: BookKey, group: GroupKey, micros: int
 ) -> bool:
     """Whether a usage record still says what it said when it was sealed."""
-    if keys.book_key_of(covering.place.pk) != book or said != Said(group.tags, micros):
+    if keys.book_key_of(covering.place.pk) != book or said != SealedContent(group.tags, micros):
         return False
     if isinstance(covering, Stored):
         meter = Meter(book.product, book.account, book.dimension, group.license_arn)

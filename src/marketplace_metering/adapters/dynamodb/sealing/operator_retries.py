@@ -27,7 +27,10 @@ from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.items.usage_record import key_of, parse
 from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import Match, is_as_sealed
 from marketplace_metering.adapters.dynamodb.sealing.pending_reader import GroupKey
-from marketplace_metering.adapters.dynamodb.sealing.reject_malformed import Refused, mark_refused
+from marketplace_metering.adapters.dynamodb.sealing.reject_malformed import (
+    MalformedRecord,
+    mark_refused,
+)
 from marketplace_metering.adapters.dynamodb.settling.change import Changes
 from marketplace_metering.adapters.dynamodb.settling.outcome_marks import mark_of, marking
 from marketplace_metering.adapters.dynamodb.settling.write_back import WriteBack
@@ -39,7 +42,7 @@ from marketplace_metering.core.record import UsageRecord
 
 
 @dataclass(slots=True)
-class Retried:
+class Settled:
     """What came of it."""
 
     free: dict[BookKey, set[int]] = field(default_factory=dict)
@@ -47,7 +50,7 @@ class Retried:
 
 
 @dataclass(slots=True)
-class _Wishes:
+class _Decisions:
     """What people want of entries, and what cannot be done about usage records."""
 
     hasten: dict[Place, EntryKey] = field(default_factory=dict)
@@ -68,9 +71,9 @@ class Retries:
         self._changes = changes
         self._marks = marks
 
-    def settle(self, matches: Iterable[Match], now: datetime) -> Retried:
+    def settle(self, matches: Iterable[Match], now: datetime) -> Settled:
         """Do what the people want where the ledger allows it, and tell them where it does not."""
-        retried = Retried()
+        retried = Settled()
         wishes = self._wishes(list(matches), now, retried)
         self._changes.change(
             list(wishes.hasten.values()),
@@ -88,8 +91,8 @@ class Retries:
         )
         return retried
 
-    def _wishes(self, matches: list[Match], now: datetime, retried: Retried) -> _Wishes:
-        wishes = _Wishes()
+    def _wishes(self, matches: list[Match], now: datetime, retried: Settled) -> _Decisions:
+        wishes = _Decisions()
         items = self._read(matches)
         for match in matches:
             item = items.get((match.book.account, match.ns))
@@ -132,7 +135,7 @@ class Retries:
                 )
             self._calls.execute(statements)
 
-    def _release(self, wishes: _Wishes, now: datetime, retried: Retried) -> None:
+    def _release(self, wishes: _Decisions, now: datetime, retried: Settled) -> None:
         for place, repaired in wishes.release.items():
             covering = repaired[0][0].covering
             assert isinstance(covering, Stored)
@@ -161,7 +164,7 @@ def _is_as_shown(item: Attributes, match: Match, now: datetime) -> bool:
     )
 
 
-def _stuck(match: Match, item: Attributes, now: datetime) -> Refused:
+def _stuck(match: Match, item: Attributes, now: datetime) -> MalformedRecord:
     """A usage record that cannot be billed as it is now."""
     covering = match.covering
     assert isinstance(covering, Stored)
@@ -182,4 +185,4 @@ def _stuck(match: Match, item: Attributes, now: datetime) -> Refused:
     assert isinstance(found, UsageRecord), "it was read a moment ago"
     window = Window(found.meter, found.hour)
     alarm = Alarm(AlarmKind.REFUSED_INPUT, window, found.quantity, why, now)
-    return Refused(item, why, alarm, covering.place)
+    return MalformedRecord(item, why, alarm, covering.place)

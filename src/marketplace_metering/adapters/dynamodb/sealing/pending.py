@@ -14,7 +14,7 @@ from marketplace_metering.adapters.dynamodb.api.requests import GET_KEYS_MAX, Ca
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
 from marketplace_metering.adapters.dynamodb.items.book_head import Head, read_heads
-from marketplace_metering.adapters.dynamodb.items.member_list import Columns
+from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames, pending_pages
 from marketplace_metering.adapters.dynamodb.items.usage_record import parse, readable_quantity
 from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import Comparison, compare
@@ -24,7 +24,10 @@ from marketplace_metering.adapters.dynamodb.sealing.pending_reader import (
     Reader,
     groups_of,
 )
-from marketplace_metering.adapters.dynamodb.sealing.reject_malformed import Refused, mark_refused
+from marketplace_metering.adapters.dynamodb.sealing.reject_malformed import (
+    MalformedRecord,
+    mark_refused,
+)
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.ledger import Alarm, AlarmKind
@@ -148,11 +151,11 @@ def _without(book: PendingBook, held: set[int]) -> PendingBook:
         ]
         if kept:
             times, quantities = zip(*kept, strict=True)
-            left.groups[group] = Columns(array("q", times), array("q", quantities))
+            left.groups[group] = MemberColumns(array("q", times), array("q", quantities))
     return left
 
 
-def _malformed(item: Attributes, now: datetime) -> Refused | None:
+def _malformed(item: Attributes, now: datetime) -> MalformedRecord | None:
     """What is wrong with it, if anything still is."""
     problems = parse(item, now)
     if isinstance(problems, UsageRecord):
@@ -161,4 +164,4 @@ def _malformed(item: Attributes, now: datetime) -> Refused | None:
     key = f"{item['customerAWSAccountId']['S']} {item['create_timestamp']['N']}"
     quantity = readable_quantity(item)
     alarm = Alarm(AlarmKind.REFUSED_INPUT, None, quantity, f"usage record {key}: {why}", now)
-    return Refused(item, why, alarm)
+    return MalformedRecord(item, why, alarm)

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes
-from marketplace_metering.adapters.dynamodb.items.member_list import Columns
+from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns
 from marketplace_metering.adapters.dynamodb.items.usage_record import MARKED_BY, MARKS, parse
 from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_MS, UsageHour, epoch_ns
 from marketplace_metering.core.identity import BookKey, Meter
@@ -50,14 +50,14 @@ class GroupKey(NamedTuple):
 class PendingBook:
     """The pending usage records of one book."""
 
-    groups: dict[GroupKey, Columns] = field(default_factory=dict)
+    groups: dict[GroupKey, MemberColumns] = field(default_factory=dict)
     marked_by: dict[int, str] = field(default_factory=dict)  # by time, for those marked before
 
-    def columns(self, key: GroupKey) -> Columns:
+    def columns(self, key: GroupKey) -> MemberColumns:
         """The columns of a group."""
         columns = self.groups.get(key)
         if columns is None:
-            columns = self.groups[key] = Columns()
+            columns = self.groups[key] = MemberColumns()
         return columns
 
     @property
@@ -81,7 +81,7 @@ class _Short:
     book: PendingBook
     license_arn: str | None
     tags: Tags
-    by_hour: dict[int, Columns] = field(default_factory=dict)
+    by_hour: dict[int, MemberColumns] = field(default_factory=dict)
 
 
 class _Shape(NamedTuple):
@@ -105,7 +105,7 @@ class Reader:
         self._latest_ns = epoch_ns(now) + FUTURE_NS_MAX
         self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._short: dict[_Names, _Short] = {}
-        self._this_hour: dict[tuple[str, str, str], Columns] = {}
+        self._this_hour: dict[tuple[str, str, str], MemberColumns] = {}
         self._begins_ms = self._ends_ms = 0
 
     def take(self, page: Iterable[Attributes]) -> None:
@@ -250,16 +250,16 @@ def groups_of(key: BookKey, book: PendingBook) -> Iterator[Group]:
             )
 
 
-def _capped(columns: Columns) -> Iterator[Columns]:
+def _capped(columns: MemberColumns) -> Iterator[MemberColumns]:
     if sum(columns.micros) <= QUANTITY_MICROS_MAX:
         if len(columns):
             yield columns
         return
-    part, micros = Columns(), 0
+    part, micros = MemberColumns(), 0
     for ns, each in zip(columns.ns, columns.micros, strict=True):
         if micros + each > QUANTITY_MICROS_MAX:
             yield part
-            part, micros = Columns(), 0
+            part, micros = MemberColumns(), 0
         part.add(ns, each)
         micros += each
     yield part

@@ -24,7 +24,7 @@ BYTES_PER_TRANSACTION = 1_500_000
 ITEM_BYTES_FULL = 390_000  # of 400 KB: there is no room for words beside it
 
 
-class Refused(NamedTuple):
+class MalformedRecord(NamedTuple):
     """A usage record that cannot be metered, and why."""
 
     item: Attributes  # as it was judged
@@ -34,7 +34,7 @@ class Refused(NamedTuple):
 
 
 def mark_refused(
-    calls: Calls, names: TableNames, alarms: Alarms, refused: Iterable[Refused]
+    calls: Calls, names: TableNames, alarms: Alarms, refused: Iterable[MalformedRecord]
 ) -> int:
     """Mark them, and raise their alarms; answers how many still were what was judged."""
     marked = 0
@@ -44,8 +44,8 @@ def mark_refused(
     return marked
 
 
-def _by_size(refused: list[Refused]) -> Iterable[list[Refused]]:
-    together: list[Refused] = []
+def _by_size(refused: list[MalformedRecord]) -> Iterable[list[MalformedRecord]]:
+    together: list[MalformedRecord] = []
     size = 0
     for each in refused:
         size += 2 * size_of(each.item)  # its condition repeats it
@@ -56,7 +56,7 @@ def _by_size(refused: list[Refused]) -> Iterable[list[Refused]]:
     yield together
 
 
-def _mark(calls: Calls, names: TableNames, alarms: Alarms, refused: list[Refused]) -> int:
+def _mark(calls: Calls, names: TableNames, alarms: Alarms, refused: list[MalformedRecord]) -> int:
     while refused:
         writes = [
             write
@@ -72,7 +72,7 @@ def _mark(calls: Calls, names: TableNames, alarms: Alarms, refused: list[Refused
     return 0
 
 
-def _update(table: str, refused: Refused) -> dict[str, Any]:
+def _update(table: str, refused: MalformedRecord) -> dict[str, Any]:
     item = refused.item
     judged = {f"#{n}": name for n, name in enumerate(sorted(KNOWN | {MARKED_BY}))}
     it_still_says_the_same = " AND ".join(

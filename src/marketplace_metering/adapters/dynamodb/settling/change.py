@@ -36,13 +36,13 @@ from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.settling.outcome_marks import with_marks
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
-from marketplace_metering.core.ledger import Change, Entry, EntryKey, Members
+from marketplace_metering.core.ledger import AfterRelease, Change, Entry, EntryKey
 
 TRIES = 10
 STEPS_PER_TRANSACTION = 30  # each may bring an alarm along; and a head for all
 
 
-class _Step(NamedTuple):
+class _EntryChange(NamedTuple):
     """One entry's change, ready to be written."""
 
     before: Stored
@@ -131,8 +131,8 @@ class Changes:
         decide: Callable[[Entry], Change | None],
         now: datetime,
         is_marked_anew: bool,
-    ) -> tuple[list[_Step], list[Place]]:
-        steps: list[_Step] = []
+    ) -> tuple[list[_EntryChange], list[Place]]:
+        steps: list[_EntryChange] = []
         undecided: list[Place] = []
         for place, before in entries.items():
             change = decide(before.entry)
@@ -140,10 +140,12 @@ class Changes:
                 undecided.append(place)
                 continue
             after = before.changed(change, self._new_revision())
-            steps.append(_Step(before, with_marks(before, after, now, is_marked_anew), change))
+            steps.append(
+                _EntryChange(before, with_marks(before, after, now, is_marked_anew), change)
+            )
         return steps, undecided
 
-    def _store(self, steps: list[_Step], now: datetime) -> list[Place]:
+    def _store(self, steps: list[_EntryChange], now: datetime) -> list[Place]:
         """Write the changes; answers the entries that were not as they had been seen."""
         alone = [step for step in steps if step.change.alarm is None and step.change.frees is None]
         alarming = [step for step in steps if step.change.alarm and step.change.frees is None]
@@ -161,7 +163,7 @@ class Changes:
                 lost += self._store_together(part, pk, now)
         return lost
 
-    def _store_alone(self, steps: list[_Step]) -> Iterator[Place]:
+    def _store_alone(self, steps: list[_EntryChange]) -> Iterator[Place]:
         statements = [update_statement(self._names.ledger, s.before, s.after) for s in steps]
         refusals = self._calls.execute(statements)
         for step, refusal in zip(steps, refusals, strict=True):
@@ -170,19 +172,21 @@ class Changes:
             else:
                 yield self._lose(step, refusal)
 
-    def _lose(self, step: _Step, refusal: Refusal) -> Place:
+    def _lose(self, step: _EntryChange, refusal: Refusal) -> Place:
         if refusal.invalid is not None:
             raise StoreError(f"{refusal.invalid}, changing {step.before.place}")
         self._memory.forget(step.before.place)
         return step.before.place
 
-    def _store_together(self, steps: list[_Step], pk: str | None, now: datetime) -> list[Place]:
+    def _store_together(
+        self, steps: list[_EntryChange], pk: str | None, now: datetime
+    ) -> list[Place]:
         """Write changes with their alarms, and the head of the book that they free usage of."""
         writes: list[dict[str, Any]] = []
         if pk is not None:
             head = read_heads(self._calls, self._names.ledger, [pk])[pk]
             writes.append(_freed(head, steps, now).write(self._names.ledger, head))
-        owner: dict[int, _Step] = {}
+        owner: dict[int, _EntryChange] = {}
         for step in steps:
             owner[len(writes)] = step
             writes.append(update_write(self._names.ledger, step.before, step.after))
@@ -206,17 +210,17 @@ class Changes:
         return [step.before.place for step in steps]
 
 
-def _freed(head: Head, steps: list[_Step], now: datetime) -> Head:
+def _freed(head: Head, steps: list[_EntryChange], now: datetime) -> Head:
     holdings = {
         step.before.place: (
-            Holding.FREED if step.change.frees is Members.PENDING else Holding.LISTED
+            Holding.FREED if step.change.frees is AfterRelease.PENDING else Holding.LISTED
         )
         for step in steps
     }
     return head.freed(holdings, now)
 
 
-def _is_done(step: _Step, there: Stored) -> bool:
+def _is_done(step: _EntryChange, there: Stored) -> bool:
     """Whether a step that counts something was done, or may have been, before what is there now.
 
     A write whose answer was lost may have been done, and others have gone on with the entry since.
@@ -233,7 +237,7 @@ def _is_done(step: _Step, there: Stored) -> bool:
     return counts and not is_open
 
 
-def _is_own(refusal: Refusal, step: _Step) -> bool:
+def _is_own(refusal: Refusal, step: _EntryChange) -> bool:
     """Whether the change was stored after all and only the answer to it was lost."""
     there = refusal.there or {}
     return bool(there.get("revision") == text(step.after.revision))

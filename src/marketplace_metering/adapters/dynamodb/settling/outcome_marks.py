@@ -42,7 +42,7 @@ def mark_of(covering: Covering) -> Mark | None:
     return Mark(Fate.FAILED, covering.why[:RESPONSE_LENGTH_MAX])
 
 
-def _mark_of_entry(entry: Entry, frees: ledger.Members | None) -> Mark | None:
+def _mark_of_entry(entry: Entry, frees: ledger.AfterRelease | None) -> Mark | None:
     window = f"window {entry.window.hour}, quantity {entry.quantity}"
     why = entry.reason or ""
     match entry.state:
@@ -53,7 +53,7 @@ def _mark_of_entry(entry: Entry, frees: ledger.Members | None) -> Mark | None:
             return Mark(Fate.DONE, words)
         case State.BILLED | State.PRESUMED:
             return Mark(Fate.DONE, f"{entry.state}: {window}. {why}"[:RESPONSE_LENGTH_MAX])
-        case State.RELEASED if frees is ledger.Members.PENDING:
+        case State.RELEASED if frees is ledger.AfterRelease.PENDING:
             words = f"planned anew, it was not billed: {window}. {why}"
             return Mark(Fate.PENDING, words[:RESPONSE_LENGTH_MAX])
         case State.PARKED | State.UNRESOLVED | State.WRITTEN_OFF | State.RELEASED:

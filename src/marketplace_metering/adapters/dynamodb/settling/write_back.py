@@ -32,7 +32,7 @@ from marketplace_metering.adapters.dynamodb.items.entry import (
     update_statement,
 )
 from marketplace_metering.adapters.dynamodb.items.keys import Place
-from marketplace_metering.adapters.dynamodb.items.member_list import Members
+from marketplace_metering.adapters.dynamodb.items.member_list import MemberList
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.settling.outcome_marks import (
     Fate,
@@ -59,7 +59,7 @@ class _Work:
     is_whole: bool = False
 
 
-class _Step(NamedTuple):
+class _MarkToWrite(NamedTuple):
     """One usage record to be marked."""
 
     work: _Work
@@ -176,7 +176,7 @@ class WriteBack:
                         step.work.done += 1
         return marked
 
-    def _mark_batch(self, batch: list[_Step]) -> int:
+    def _mark_batch(self, batch: list[_MarkToWrite]) -> int:
         statements = [work.marking.statement(ns, micros) for work, ns, micros in batch]
         refusals = self._calls.execute(statements)
         for (work, ns, micros), refusal in zip(batch, refusals, strict=True):
@@ -214,10 +214,10 @@ def _has_news(work: _Work) -> bool:
     return work.is_whole or work.done > work.covering.marks_done
 
 
-def _steps(work: list[_Work]) -> Iterator[_Step]:
+def _steps(work: list[_Work]) -> Iterator[_MarkToWrite]:
     """Every usage record to be marked; an entry's members are unpacked when they come up."""
     for each in work:
-        members = Members.decode(each.content)
+        members = MemberList.decode(each.content)
         for ns, micros in islice(members.pairs(), each.done, None):
-            yield _Step(each, ns, micros)
+            yield _MarkToWrite(each, ns, micros)
         each.is_whole = True

@@ -40,7 +40,7 @@ STACK, PLAIN_STACK = "ours", "plain"
 
 PER_WINDOW = 50
 PRODUCT = "abc123xyz456"
-PUTS_MAX = 25  # [model 1.44.5] BatchWriteItem
+PUTS_MAX = 25  # [P1] BatchWriteItem
 HOURS = 3  # the latest closed ones: AWS takes them at a month's end, too
 MS_PER_HOUR = 3_600_000
 JOB_S, PROCESSOR_S = 900, 180  # the template's timeouts

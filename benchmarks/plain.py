@@ -17,7 +17,7 @@ import boto3
 from marketplace_metering.adapters.dynamodb.items.tables import definitions as our_definitions
 
 MS_PER_HOUR = 3_600_000
-MESSAGES_MAX = 10  # [model 1.44.5] ReceiveMessage
+MESSAGES_MAX = 10  # as many as one ReceiveMessage hands out
 
 
 def definitions(prefix: str) -> list[dict[str, Any]]:

@@ -4,10 +4,10 @@ Requests are counted where all of them leave: in botocore's HTTP session, repeti
 emulator's own units are not to be trusted, so units are worked out from the items. Each write is
 repeated on a copy of the tables in this process, which knows the items before and after it.
 
-Writes [doc D24, D26, D30]: one unit for each started KB of the larger of both items, two of them in
+Writes [P6]: one unit for each started KB of the larger of both items, two of them in
 a transaction. An index pays one for each started KB of an entry that comes, goes or changes, for
 both where its key changes, and nothing for an item that is in it neither before nor after.
-Reads [doc D24]: one unit for each started 4 KB, half of it if it need not be consistent; a Query
+Reads [P6]: one unit for each started 4 KB, half of it if it need not be consistent; a Query
 rounds up its page, a BatchGetItem each of its items.
 """
 

@@ -27,7 +27,7 @@ INSTANTS = st.datetimes(datetime(2016, 1, 1), datetime(2100, 1, 1), timezones=st
 @pytest.mark.parametrize(
     ("stamp", "deadline"),
     [
-        # aws-facts 2.3: the worked examples around the end of November and of the year
+        # [R1] [R2] [Q3] around the end of November and of the year
         ("2026-11-29 23:00", "2026-11-30 23:00"),
         ("2026-11-30 04:00", "2026-12-01 04:00"),
         ("2026-11-30 06:00", "2026-12-01 06:00"),

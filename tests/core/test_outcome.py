@@ -1,4 +1,4 @@
-"""What error answers mean: every row of aws-facts 1.5 (money rules 6, 7 and 8)."""
+"""What error answers mean: every code of [M14] (money rules 6, 7 and 8)."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_the_licence_takes_the_place_of_the_product_code() -> None:
 def test_allocations_are_of_the_kind_of_their_record(
     amount: str, parts: tuple[str, str], member: str | None
 ) -> None:
-    """[model 1.44.5] an integer record has integer allocations, a decimal one decimal ones."""
+    """[M10] an integer record has integer allocations, a decimal one decimal ones."""
     split = (
         Allocation((), quantity(parts[0])),
         Allocation(tags(team="red", env="p"), quantity(parts[1])),

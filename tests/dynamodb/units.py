@@ -1,6 +1,6 @@
 """Write units by AWS's rules, from the items before and after each write.
 
-[doc D24, D26, D30] One unit for each started KB of the larger of both items; two in a transaction;
+[P6] One unit for each started KB of the larger of both items; two in a transaction;
 an index pays for what changes in it: one unit per KB for an entry that comes, goes or changes, both
 where its key changes. No emulator's own figures are used.
 """

@@ -30,7 +30,7 @@ def test_a_record_that_the_answer_does_not_mention_is_no_answer(world: EmbeddedW
 
 
 def test_a_duplicate_of_a_lost_answer_is_presumed() -> None:
-    """One of AWS's sources answers an identical resend with DuplicateRecord (Q2)."""
+    """One of AWS's sources answers an identical resend with DuplicateRecord [Q2]."""
     with new_world(readings=Readings(identical_retry="duplicate")) as world:
         world.aws.plan([Scheduled(Lost(after_acceptance=True))])
         world.record(usage("11:10", 5))

@@ -66,7 +66,7 @@ class MachineClock:
 
 @pytest.fixture(params=["success", "duplicate"])
 def aws(request: pytest.FixtureRequest) -> Iterator[Running]:
-    """Both readings of what AWS answers to an identical resend (Q2)."""
+    """Both readings of what AWS answers to an identical resend [Q2]."""
     readings = Readings(identical_retry=request.param)
     rules = MarketplaceSimulator(readings=readings, requests_per_second=None)
     with running(rules, SimulatorClock(BEGIN)) as server:

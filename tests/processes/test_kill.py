@@ -135,7 +135,7 @@ def accepted(simulator: MarketplaceSimulator) -> Counter[tuple[str, str, str]]:
 
 @pytest.fixture(params=["success", "duplicate"])
 def simulator(request: pytest.FixtureRequest) -> Iterator[Running]:
-    """Both readings of what AWS answers to an identical resend (Q2)."""
+    """Both readings of what AWS answers to an identical resend [Q2]."""
     readings = Readings(identical_retry=request.param)
     with running(MarketplaceSimulator(readings=readings, requests_per_second=None)) as server:
         yield server

@@ -15,8 +15,8 @@ from marketplace_metering.core.wire import body_bytes, request, usage_record
 class Lane(NamedTuple):
     """What the entries of one call have in common.
 
-    One product and one identity [model 1.44.5], and one month, because one record that is out
-    of time takes the whole call with it (R5).
+    One product and one identity [M2] [M9], and one month, because one record that is out of time
+    takes the whole call with it [R5].
     """
 
     product: str

@@ -100,8 +100,8 @@ def instant(ns: int) -> datetime:
 def stamp_of(hour: UsageHour, earliest_own_ns: int | None) -> datetime:
     """The time stamp of a window: money rule 1.
 
-    The earliest own usage rounded up to a second (so that it never precedes the buyer's start,
-    Q4) and kept inside the hour; the hour's start for a window of carried usage only.
+    The earliest own usage rounded up to a second (so that it never precedes the buyer's start
+    [Q4]) and kept inside the hour; the hour's start for a window of carried usage only.
     """
     if earliest_own_ns is None:
         return hour.start
@@ -111,6 +111,6 @@ def stamp_of(hour: UsageHour, earliest_own_ns: int | None) -> datetime:
 
 
 def deadline_of(stamp: datetime, window_length: timedelta = WINDOW_LENGTH) -> datetime:
-    """AWS refuses a record from this instant on. [model 1.44.5] R1 and R2; Q3: the earlier one."""
+    """AWS refuses a record from this instant on: the earlier one [Q3] of [R1] and [R2]."""
     month_end = _end_of(stamp.year, stamp.month)
     return min(stamp + window_length, month_end + MONTH_END_GRACE)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from marketplace_metering.core.hours import UsageHour
 
-# [model 1.44.5] LicenseArn; the prose and the samples of AWS disagree on its spelling (Q8), so it
-# is opaque to us beyond this pattern.
+# [M8] LicenseArn. [Q8] AWS's prose and samples disagree on its spelling, so it is opaque to us
+# beyond this pattern.
 LICENSE_ARN = re.compile(
     r"arn:aws[a-zA-Z-]*:[A-Za-z0-9][A-Za-z0-9_/.-]{0,62}:[A-Za-z0-9_/.-]{0,63}"
     r":[A-Za-z0-9_/.-]{0,63}:[A-Za-z0-9][A-Za-z0-9:_/+=,@.-]{0,1023}"
 )
-PRODUCT_CODE = re.compile(r"[-a-zA-Z0-9/=:_.@]{1,255}")  # [model 1.44.5] ProductCode
-# [model 1.44.5] marketplace-agreement: exactly 12 digits, and leading zeros matter.
+PRODUCT_CODE = re.compile(r"[-a-zA-Z0-9/=:_.@]{1,255}")  # [M6]
+# [M7] exactly 12 digits, and leading zeros matter.
 ACCOUNT = re.compile(r"[0-9]{12}")
 
 

@@ -127,7 +127,7 @@ class Entry:
             assert allocated == self.quantity, f"allocations of {allocated} for {self.quantity}"
         hour = self.window.hour
         assert hour.start <= self.stamp < hour.end, f"stamp {self.stamp} outside {hour}"
-        assert self.stamp.microsecond == 0, "a stamp is a whole second (R7)"
+        assert self.stamp.microsecond == 0, "a stamp is a whole second [R7]"
         assert 0 <= self.refused <= self.begun, f"{self.refused} refused of {self.begun} begun"
         if self.state is State.RELEASED:
             assert self.begun == self.refused, "released although an answer is outstanding"
@@ -328,7 +328,7 @@ def _one_more_refused(entry: Entry) -> Entry:
 
 
 def _duplicate(entry: Entry, attempt: Attempt, now: datetime) -> Change:
-    """Q2: AWS may answer an identical resend so; it is ours if an earlier try went unrefused."""
+    """[Q2] AWS may answer an identical resend so; it is ours if an earlier try went unrefused."""
     if entry.state.is_settled:
         return Change(entry, attempt)
     if entry.begun - entry.refused > 1:

@@ -2,7 +2,7 @@
 
 Three kinds of answer must never be mixed up (money rules 6, 7 and 8): AWS *judged* the usage and
 refused it; AWS certainly did *not process* it; *nobody knows*. Error texts are logged, never read:
-AWS does not document them (aws-facts 1.5).
+AWS does not document them [M14].
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class NotSubscribed:
-    """`CustomerNotSubscribed`: not billed; it may heal until the deadline (Q5)."""
+    """`CustomerNotSubscribed`: not billed; it may heal until the deadline [Q5]."""
 
     words: str | None = None
     code: str = "CustomerNotSubscribed"
@@ -101,8 +101,8 @@ class Lost:
     words: str
 
 
-# aws-facts 1.5. Whatever is not named here and is no server fault counts as the account's: an
-# unknown error never marks usage as failed.
+# [M14] A code that is not named here and is no server fault counts as the account's: an unknown
+# error never marks usage as failed.
 FAULT_BY_CODE: Mapping[str, Fault] = {
     "InvalidUsageDimensionException": Fault.USAGE,
     "InvalidLicenseException": Fault.USAGE,

@@ -114,7 +114,7 @@ class _Draft:
             return False
         if group.tags in self.micros_by_tags:
             return True
-        # Q11: five tags may be meant per record, so a window has no more than five distinct keys.
+        # [Q11] five tags may be meant per record, so a window has no more than five distinct keys.
         return (
             len(self.micros_by_tags) < ALLOCATIONS_MAX
             and len(self.tag_keys.union(key for key, _value in group.tags)) <= TAGS_MAX
@@ -320,7 +320,7 @@ def _lines(groups: Sequence[Group]) -> tuple[Line, ...]:
 
 
 def _allocations(micros_by_tags: dict[Tags, int]) -> tuple[Allocation, ...]:
-    """One allocation for each set of tags; none at all where no usage is tagged (aws-facts 1.3)."""
+    """One allocation for each set of tags; none at all where no usage is tagged [M10]."""
     if micros_by_tags.keys() == {()}:
         return ()
     return tuple(

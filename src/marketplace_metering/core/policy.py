@@ -38,7 +38,7 @@ class Policy:
     retry_longest: timedelta = timedelta(minutes=5)
     patience: timedelta = timedelta(seconds=20)  # how long a run waits for what is due again
     failures_in_a_row_max: int = 5  # unanswered or throttled calls after which a run gives up
-    requests_per_second: float = 5.0  # Q22: the quota of 10 is shared with other software
+    requests_per_second: float = 5.0  # [Q22] the quota of 10 is shared with other software
     late: LateUsage = LateUsage.CARRY
     late_by_product: Mapping[str, LateUsage] = field(default_factory=dict)
 

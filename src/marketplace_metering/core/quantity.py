@@ -42,7 +42,7 @@ class Quantity:
 
     @property
     def goes_as_integer(self) -> bool:
-        """Whether the wire carries it as `Quantity`; otherwise as `QuantityAsDecimal` (Q20)."""
+        """Whether the wire carries it as `Quantity`; otherwise as `QuantityAsDecimal` [Q20]."""
         return self.is_whole and self.micros <= QUANTITY_INTEGER_MAX * MICROS_PER_UNIT
 
     @property

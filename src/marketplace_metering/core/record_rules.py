@@ -43,13 +43,13 @@ EARLIEST_NS = epoch_ns(datetime(2016, 1, 14, tzinfo=UTC))
 FUTURE_NS_MAX = 15 * 60 * 1_000_000_000
 EVENT_ID_LENGTH_MAX = 256
 
-# [model 1.44.5] Tag.Key and Tag.Value. The model's class reads as a range that lets more through;
-# only what is legal under both readings is accepted (aws-facts 1.2).
+# [M11] Tag.Key and Tag.Value. [Q26] The model's class reads as a range that lets more through;
+# only what is legal under both readings is accepted.
 TAG_TEXT = re.compile(r"[a-zA-Z0-9+ \-=._:/@]+")
 
 # The values of `metering_pending` that say that usage is to be metered.
 # The guide writes "true". On DynamoDB all of that is one partition of an index, which takes about
-# 1,000 writes a second (aws-facts 5.1); who writes more spreads usage over shards. Every job reads
+# 1,000 writes a second [P4]; who writes more spreads usage over shards. Every job reads
 # all of them, so that there is no setting to forget on the reading side.
 PENDING: Final = "true"
 SHARDS_MAX: Final = 20

@@ -2,7 +2,7 @@
 
 The same entry always gives the same bytes (money rule 1), under either identity but never both
 (rule 12). Answers are matched by key, never by position, and whatever is missing, doubled or
-unknown is no answer (rule 7, Q21).
+unknown is no answer (rule 7, [Q21]).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Wire = dict[str, Any]
 
 def epoch_s(at: datetime) -> int:
     """Whole seconds since 1970, as the wire carries a time stamp."""
-    assert at.microsecond == 0, "a stamp is a whole second (R7)"
+    assert at.microsecond == 0, "a stamp is a whole second [R7]"
     elapsed = at - EPOCH
     return elapsed.days * 86_400 + elapsed.seconds
 
@@ -37,7 +37,7 @@ def epoch_s(at: datetime) -> int:
 def usage_record(entry: Entry) -> Wire:
     """The wire record of an entry."""
     meter = entry.window.meter
-    # [model 1.44.5] the kind of an allocation must be the kind of its record
+    # [M10] the kind of an allocation must be the kind of its record
     as_integer = entry.quantity.goes_as_integer and all(
         allocation.quantity.is_whole for allocation in entry.allocations
     )
@@ -66,7 +66,7 @@ def _allocation(entry: Entry, index: int, as_integer: bool) -> Wire:
         if as_integer
         else {"AllocatedUsageQuantityAsDecimal": str(quantity)}
     )
-    if tags:  # [model 1.44.5] the untagged bucket has no Tags member at all
+    if tags:  # [M10] the untagged bucket has no Tags member at all
         allocation["Tags"] = [{"Key": key, "Value": value} for key, value in tags]
     return allocation
 
@@ -89,7 +89,7 @@ _Match = tuple[str | None, str | None, str | None, int | None]
 
 
 def read_response(entries: Sequence[Entry], response: Mapping[str, Any]) -> Answered[EntryKey]:
-    """An outcome for every entry of the request (aws-facts 1.4)."""
+    """An outcome for every entry of the request [M13]."""
     said: dict[_Match, list[Outcome]] = {}
     for result in _listed(response, "Results"):
         said.setdefault(_match_of(result.get("UsageRecord")), []).append(_outcome(result))

@@ -8,12 +8,12 @@ from marketplace_metering.simulator.json_types import Problems, text, whole_numb
 from marketplace_metering.simulator.quantities import WHOLE_MAX, decimal_quantity, whole_quantity
 from marketplace_metering.simulator.readings import Readings
 
-ALLOCATIONS_MAX: Final = 2500  # [model 1.44.5]
-TAGS_MAX: Final = 5  # [model 1.44.5]
-KEY_LENGTH_MAX: Final = 100  # [model 1.44.5]
-VALUE_LENGTH_MAX: Final = 256  # [model 1.44.5]
+ALLOCATIONS_MAX: Final = 2500  # [M10]
+TAGS_MAX: Final = 5  # [M11]
+KEY_LENGTH_MAX: Final = 100  # [M11]
+VALUE_LENGTH_MAX: Final = 256  # [M11]
 _CHARACTERS: Final = {
-    # [model 1.44.5] ` -=` between brackets is a range from space to the equals sign ...
+    # [Q26] ` -=` between brackets is a range from space to the equals sign ...
     "pattern": re.compile(r"[a-zA-Z0-9+ -=._:/@]+"),
     # ... while AWS's prose lists the space, the hyphen and the equals sign.
     "listed": re.compile(r"[a-zA-Z0-9+ \-=._:/@]+"),
@@ -72,7 +72,7 @@ def _check_whole_split(
     # Seller guide, vendor-metered tagging: no two allocations with the same tags.
     if len({each.tags for each in allocations}) < len(allocations):
         refuse("InvalidUsageAllocationsException", f"{path} have the same set of tags twice")
-    # [model 1.44.5] "The sum of all UsageAllocation quantities must equal the quantity".
+    # [M10] the allocations sum up to the record's quantity
     if sum(each.quantity for each in allocations) != total:
         refuse(
             "InvalidUsageAllocationsException",
@@ -89,9 +89,9 @@ def _read_allocation(
     decimal_path = f"{path}.allocatedUsageQuantityAsDecimal"
     decimal = text(sent.get("AllocatedUsageQuantityAsDecimal"), decimal_path)
     tags = _read_tags(sent.get("Tags"), f"{path}.tags", problems, readings)
-    if (whole is None) == (decimal is None):  # [model 1.44.5] "exactly one of"
+    if (whole is None) == (decimal is None):  # [M10] exactly one
         refuse("InvalidUsageAllocationsException", f"{path} must have exactly one quantity")
-    if (decimal is not None) != is_decimal:  # [model 1.44.5] "must use the same type of quantity"
+    if (decimal is not None) != is_decimal:  # [M10] the kind of its record
         refuse(
             "InvalidUsageAllocationsException",
             f"{path} must use the same type of quantity as its usage record",
@@ -111,7 +111,7 @@ def _read_tags(sent: object, path: str, problems: Problems, readings: Readings) 
     if not sent:
         problems.length(sent, path, 1, TAGS_MAX)
         return ()
-    if len(sent) > TAGS_MAX:  # [model 1.44.5] InvalidTagException: "greater than 5"
+    if len(sent) > TAGS_MAX:  # [M11]
         refuse("InvalidTagException", f"{path} has {len(sent)} tags, at most {TAGS_MAX}")
     tags = {}
     for number, each in enumerate(sent, start=1):

@@ -9,8 +9,8 @@ from typing import Final
 from marketplace_metering.simulator.readings import Readings
 from marketplace_metering.simulator.times import HOUR, NEWEST
 
-TOKEN_LIFE: Final = 4 * HOUR  # seller guide, SaaS customer onboarding
-FINAL_HOUR: Final = HOUR  # seller guide: about one hour for final records
+TOKEN_LIFE: Final = 4 * HOUR  # [M16]
+FINAL_HOUR: Final = HOUR  # [R6] about one hour for final records
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class Period:
         match readings.final_hour:
             case "after-agreement-end":
                 return self.ends + FINAL_HOUR
-            case "closed-by-deprovision":  # seller guide, EventBridge page
+            case "closed-by-deprovision":  # [Q6] the EventBridge page
                 gone = self.deprovisioned
                 return self.ends + FINAL_HOUR if gone is None else gone
-            case "opened-by-deprovision":  # AWS's metering agent skill
+            case "opened-by-deprovision":  # [Q6] the metering agent skill
                 gone = self.deprovisioned
                 return (self.ends if gone is None else gone) + FINAL_HOUR
 

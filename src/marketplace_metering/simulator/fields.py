@@ -23,10 +23,10 @@ from marketplace_metering.simulator.quantities import WHOLE_MAX, decimal_quantit
 from marketplace_metering.simulator.readings import Readings
 from marketplace_metering.simulator.times import micros
 
-RECORDS_MAX: Final = 25  # [model 1.44.5]
+RECORDS_MAX: Final = 25  # [M1]
 MEGABYTE: Final = {"decimal": 1_000_000, "binary": 1 << 20}
 
-# Patterns of [model 1.44.5], always matched with fullmatch: `$` lets a newline through.
+# Patterns of [M6], [M7] and [M8], matched with fullmatch: `$` lets a newline through.
 _PRODUCT_CODE: Final = re.compile(r"[-a-zA-Z0-9/=:_.@]*")
 _ACCOUNT: Final = re.compile(r"[0-9]+")
 _LICENSE_ARN: Final = re.compile(
@@ -77,7 +77,7 @@ def encode(body: bytes | Mapping[str, object]) -> bytes:
 def decode(body: bytes, readings: Readings) -> dict[str, object]:
     """The JSON object of a request, or the refusal of something else."""
     limit = MEGABYTE[readings.megabyte]
-    if len(body) >= limit:  # [model 1.44.5] "must be less than 1 MB"; the error's name is ours
+    if len(body) >= limit:  # [M3] less than 1 MB; the error's name is ours
         refuse("ValidationException", f"Request size {len(body)} must be less than {limit} bytes")
     try:
         request = json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
@@ -159,9 +159,9 @@ def _read_quantity(sent: Mapping[str, object], path: str, problems: Problems) ->
     if whole is not None:
         problems.range(whole, f"{path}.quantity", 0, WHOLE_MAX)
     if decimal is None:
-        # [model 1.44.5] "Defaults to 0 if neither Quantity nor QuantityAsDecimal is specified"
+        # [M5] no quantity counts as 0
         return whole_quantity(whole or 0), False
-    if whole is not None:  # [model 1.44.5] the whole request fails, nothing is processed
+    if whole is not None:  # [M5] the whole request fails, nothing is processed
         problems.say(f"{path} must not have both quantity and quantityAsDecimal")
     return decimal_quantity(decimal, f"{path}.quantityAsDecimal", problems), True
 
@@ -198,7 +198,7 @@ def _check_identity(product_code: str | None, record: Record, readings: Readings
         wrong = "must have only one of customerAWSAccountId and customerIdentifier"
     elif account is None and identifier is None:
         wrong = "must have customerAWSAccountId or customerIdentifier"
-    elif product_code is not None and license_arn is not None:  # [model 1.44.5]
+    elif product_code is not None and license_arn is not None:  # [M9]
         wrong = "must not have licenseArn when the request has productCode"
     elif product_code is None and license_arn is None:
         wrong = "must have licenseArn because the request has no productCode"

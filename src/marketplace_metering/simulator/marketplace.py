@@ -272,7 +272,7 @@ class MarketplaceSimulator:
         }
         if bought.license_arn is not None:
             answer["LicenseArn"] = bought.license_arn
-        if bought.customer_identifier is not None:  # empty for new integrations [model 1.44.5]
+        if bought.customer_identifier is not None:  # empty for new integrations [M16]
             answer["CustomerIdentifier"] = bought.customer_identifier
         return answer
 

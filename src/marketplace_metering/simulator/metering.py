@@ -86,7 +86,7 @@ class Metering:
         key = (scope, placed.window, stamp)
         before = self._accepted.get(key)
         if before is None:
-            # The first write wins: nothing changes or removes it. [model 1.44.5, seller guide]
+            # [M12] The first write wins: nothing changes or removes it.
             number = len(self._accepted) + 1
             name = f"{number:08x}-0000-4000-8000-{placed.window.hour:012x}"
             before = Accepted(name, region, placed.window, placed.content, now)
@@ -118,7 +118,7 @@ class Metering:
         return Placed(record, window, content, product, subscriptions)
 
     def _check_one_product(self, placed: Sequence[Placed], readings: Readings) -> None:
-        # [model 1.44.5] "Each BatchMeterUsage request is for only one product."
+        # [M2] one request is for one product
         if readings.several_products == "allowed":
             return
         codes = {each.product.code for each in placed if each.product is not None}
@@ -135,8 +135,7 @@ class Metering:
             refuse("InvalidCustomerIdentifierException", message)
 
     def _check_license(self, placed: Placed, readings: Readings, strict: bool) -> None:
-        # [model 1.44.5] "valid, matches the customer, and usage is within the license
-        # activation period"
+        # [M8] valid, this buyer's, and the usage within its active period
         arn, record = placed.record.license_arn, placed.record
         if not placed.subscriptions:
             if strict:
@@ -160,14 +159,13 @@ class Metering:
             refuse("ValidationException", message)
 
     def _check_stamp(self, placed: Placed, now: int, readings: Readings) -> None:
-        # [model 1.44.5] "if any of the records are outside of the allowed range, the entire
-        # batch is not processed"
+        # [R5] one stamp out of bounds: nothing of the request is processed
         record = placed.record
         reason = out_of_bounds(record.stamp, now, readings)
         known = record.license_arn is None and bool(placed.subscriptions)
         begun = any(period.begins_by(record.stamp, readings) for period in placed.periods)
         if reason is None and known and not begun:
-            # [model 1.44.5] "not before the start of the software usage"
+            # [R3] not before the buyer's use began
             reason = "is before the start of the subscription"
         if reason is not None:
             at = f"usageRecords.{record.position}.member.timestamp"
@@ -176,14 +174,14 @@ class Metering:
 
     def _is_subscribed(self, placed: Placed, now: int, readings: Readings) -> bool:
         record = placed.record
-        # [model 1.44.5] CustomerNotSubscribed: "the customer identifier is invalid"
+        # [M7] an account id that is none is a buyer who is not subscribed
         if record.account is not None and len(record.account) != ACCOUNT_DIGITS:
             return False
         if readings.not_subscribed == "final" and placed.window in self._refused_for_good:
             return False
         if not placed.subscriptions:
             return placed.product is None  # undeclared and not strict: every buyer is welcome
-        # AWS judges eligibility when the record arrives, usage by its stamp. [metering skill]
+        # [M15] AWS judges eligibility when the record arrives, usage by its stamp.
         open_now = any(period.is_open(now, readings) for period in placed.periods)
         covered = any(period.covers(record.stamp, readings) for period in placed.periods)
         return open_now and covered
@@ -202,7 +200,7 @@ class Metering:
             return "two-stamps-in-one-hour" if other.region == new.region else "two-regions"
         if (other.window.license_arn is None) == (new.window.license_arn is None):
             return None  # another product, or another licence of the same buyer: separate usage
-        # [model 1.44.5] both identities for one customer in one hour bill twice
+        # [M9] both identities for one customer in one hour bill twice
         codes = {self._product_of(each.window) for each in (other, new)} - {None}
         return "two-identities" if len(codes) == 1 else None
 

@@ -7,8 +7,8 @@ from typing import Final
 from marketplace_metering.simulator.json_types import Problems
 
 ONE: Final = 1_000_000
-WHOLE_MAX: Final = 2_147_483_647  # [model 1.44.5] UsageQuantity
-DECIMAL_LENGTH_MAX: Final = 17  # [model 1.44.5] UsageQuantityAsDecimalString
+WHOLE_MAX: Final = 2_147_483_647  # [M4] UsageQuantity
+DECIMAL_LENGTH_MAX: Final = 17  # [M4] UsageQuantityAsDecimalString
 EXACT: Final = Context(prec=100)  # sums of quantities times prices fit without rounding
 _DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,9})(\.[0-9]{1,6})?")
 

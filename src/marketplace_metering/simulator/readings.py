@@ -1,5 +1,9 @@
 """Where AWS's own sources disagree or are silent: each switch picks one reading of the API.
 
+The marks are rows of docs/aws-rules.md, which has both readings and their sources.
+
+The marks are rows of docs/aws-rules.md, which has both readings and their sources.
+
 The defaults follow the service model where it speaks. Software that meters correctly gives the
 same bill under every combination; run it under several.
 """
@@ -13,45 +17,45 @@ from typing import Literal, Self, get_args, get_type_hints
 class Readings:
     """One choice per open question; the comments name the readings, the default comes first."""
 
-    # Is "same time" of a duplicate the hour (seller guide) or the exact timestamp (model)?
+    # [Q1] Is "same time" of a duplicate the hour (guide) or the exact timestamp (model)?
     same_time: Literal["hour", "timestamp"] = "hour"
-    # An identical retry: success (model) or DuplicateRecord (AWS's metering agent skill).
+    # [Q2] An identical retry: success (model) or DuplicateRecord (skill).
     identical_retry: Literal["success", "duplicate"] = "success"
-    # The month-end grace only cuts the 24 h, or accepts the whole old month until 06:00.
+    # [Q3] The month-end grace only cuts the 24 h, or accepts the whole old month until 06:00.
     month_end_grace: Literal["cuts", "extends"] = "cuts"
-    # A stamp before the start, within the start's hour (AWS's example floors to the hour).
+    # [Q4] A stamp before the start, within the start's hour (AWS's example floors to the hour).
     stamp_before_start: Literal["refused", "same-hour-accepted"] = "refused"
-    # CustomerNotSubscribed heals when the buyer subscribes, or sticks to the window.
+    # [Q5] CustomerNotSubscribed heals when the buyer subscribes, or sticks to the window.
     not_subscribed: Literal["recoverable", "final"] = "recoverable"
-    # Which event opens and which closes the hour for final records.
+    # [Q6] Which event opens and which closes the hour for final records.
     final_hour: Literal["closed-by-deprovision", "opened-by-deprovision", "after-agreement-end"] = (
         "closed-by-deprovision"
     )
-    # ProductCode together with CustomerAWSAccountId and no licence.
+    # [Q7] ProductCode together with CustomerAWSAccountId and no licence.
     product_code_with_account: Literal["allowed", "refused"] = "allowed"
-    # "At most 5 tags": on each allocation, or distinct keys over the whole record.
+    # [Q11] "At most 5 tags": on each allocation, or distinct keys over the whole record.
     five_tags_per: Literal["allocation", "record"] = "allocation"
-    # The model's prose allows an empty tag value, its length rule does not.
+    # [Q12] The model's prose allows an empty tag value, its length rule does not.
     empty_tag_value: Literal["refused", "allowed"] = "refused"
-    # The tag pattern's ` -=` as the regex range it is, or as the three characters of the prose.
+    # [Q26] The tag pattern's ` -=`: the regex range that it is, or the prose's three characters.
     tag_characters: Literal["pattern", "listed"] = "pattern"
-    # "Less than 1 MB": 10^6 or 2^20 bytes.
+    # [Q13] "Less than 1 MB": 10^6 or 2^20 bytes.
     megabyte: Literal["decimal", "binary"] = "decimal"
-    # De-duplication within one region, or over all of them (older texts are silent).
+    # [Q14] De-duplication within one region, or over all of them (older texts are silent).
     deduplication: Literal["per-region", "global"] = "per-region"
-    # Licences of several products in one call.
+    # [Q15] Licences of several products in one call.
     several_products: Literal["refused", "allowed"] = "refused"
-    # A retry with the same quantity and other allocations: the same record, or another one.
+    # [Q17] A retry with the same quantity and other allocations: the same record, or another one.
     retried_allocations: Literal["ignored", "compared"] = "ignored"
-    # How far ahead a stamp may lie: up to now, only closed hours, or anything.
+    # [Q18] How far ahead a stamp may lie: up to now, only closed hours, or anything.
     newest_stamp: Literal["now", "closed-hours", "any"] = "now"
-    # QuantityAsDecimal on products that do not say; a declared product can say otherwise.
+    # [Q19] QuantityAsDecimal on products that do not say; a declared product can say otherwise.
     decimals: Literal["accepted", "refused"] = "accepted"
-    # The model promises no order of Results.
+    # [Q21] The model promises no order of Results.
     results_order: Literal["as-sent", "reversed"] = "as-sent"
-    # The echo repeats the quantity as sent, or always as a normalised decimal.
+    # [Q21] The echo repeats the quantity as sent, or always as a normalised decimal.
     echoed_quantity: Literal["as-sent", "decimal"] = "as-sent"
-    # Age limit; an AWS China page still says 1 hour, before July 2026 it was 6.
+    # [Q25] Age limit; an AWS China page still says 1 hour, before July 2026 it was 6.
     window_hours: int = 24
 
     def __post_init__(self) -> None:

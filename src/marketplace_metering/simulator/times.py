@@ -49,11 +49,11 @@ def out_of_bounds(stamp: int, now: int, readings: Readings) -> str | None:
     if not OLDEST <= stamp <= NEWEST:
         return "is not a time in epoch seconds"
     cut = month_cut(stamp)
-    # [model 1.44.5] month M is accepted until 06:00 UTC on the 1st of M+1, whatever the age.
+    # [R2] month M is accepted until 06:00 UTC on the 1st of M+1, however young the usage is.
     if now >= cut:
         return f"belongs to a billing month that closed at {iso(cut)}"
     old_month_in_grace = readings.month_end_grace == "extends" and now >= cut - 6 * HOUR
-    # [model 1.44.5] not accepted 24 hours or more after the event.
+    # [R1] not accepted 24 hours or more after the event.
     if now - stamp >= readings.window_hours * HOUR and not old_month_in_grace:
         return f"is {readings.window_hours} hours old or older"
     match readings.newest_stamp:

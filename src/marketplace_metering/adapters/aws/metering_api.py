@@ -34,7 +34,7 @@ from marketplace_metering.ports import Clock
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
-# aws-facts 1.1: de-duplication is per region, so all usage of a product goes to one region.
+# [Q14] de-duplication is per region, so all usage of a product goes to one region.
 REGION_DEFAULT = "us-east-1"
 
 # Raised before anything leaves this machine; whatever else goes wrong may have been processed.

@@ -48,7 +48,7 @@ from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
 from marketplace_metering.ports import Taken
 
-ITEM_BYTES_MAX = 390_000  # of 400 KB: the marks need room, too
+ITEM_BYTES_MAX = 390_000  # of 400 KB [P3]: the marks need room, too
 CROWD = 10  # this many for one place are not put one after the other
 CROWD_REACH_NS = 10_000
 PUTS_PER_TRANSACTION = 40

@@ -20,8 +20,8 @@ from marketplace_metering.proof.worlds.snapshot import MeterName, Tags
 
 HOUR_MS = 3_600_000
 HOUR_NS = HOUR_MS * 1_000_000
-CAP = Decimal("9999999999.999999")  # [model 1.44.5] the most that one window can bill
-# Six distinct keys: more than one window may carry (Q11).
+CAP = Decimal("9999999999.999999")  # [M4] the most that one window can bill
+# [Q11] Six distinct keys: more than one window may carry.
 TAG_SETS: tuple[Tags, ...] = (
     (),
     (("team", "a"),),

@@ -164,7 +164,7 @@ def _policy(random: Random, window_hours: int) -> Policy:
 
 
 def _readings(random: Random, window_hours: int) -> Readings:
-    """Each disagreement between AWS's sources is decided by the seed (aws-facts 7)."""
+    """Each disagreement between AWS's sources is decided by the seed."""
     chosen: dict[str, Any] = {"window_hours": random.choice((24, window_hours))}
     for name, hint in sorted(get_type_hints(Readings).items()):
         if name == "window_hours" or random.random() < 0.4:

@@ -92,7 +92,7 @@ def draw_cast(mix: Mix, random: Random) -> Cast:
 def _buyer(
     mix: Mix, random: Random, product: str, account: str, arn: str | None, leaves: bool
 ) -> Buyer:
-    # Some begin in the middle of an hour of this world: their first window is a partial one (Q4).
+    # [Q4] Some begin in the middle of an hour of this world: their first window is a partial one.
     starts_at = mix.starts_at - timedelta(days=3)
     if random.random() < 0.2:
         starts_at = mix.starts_at + timedelta(minutes=random.randint(0, 300))

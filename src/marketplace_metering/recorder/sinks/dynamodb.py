@@ -1,6 +1,6 @@
 """The guide's table as a destination: conditional puts, and no permission but PutItem.
 
-[model 1.44.5] PutItem with ReturnValuesOnConditionCheckFailure=ALL_OLD answers a failed condition
+[P5] PutItem with ReturnValuesOnConditionCheckFailure=ALL_OLD answers a failed condition
 with the item that is there. It is a part of PutItem's own answer, consumes no read capacity, and
 is no GetItem.
 """

@@ -12,9 +12,9 @@ from marketplace_metering.core.quantity import micros_of
 Attribute = Mapping[str, Any]  # such as {"S": "text"}
 Attributes = dict[str, Any]  # an item as DynamoDB's API has it: names and their Attribute
 
-NUMBER_DIGITS_MAX = 38  # [doc D24] more is an exception
-NUMBER_EXPONENT_MAX = 125  # [doc D24] magnitude up to 9.99E+125, down to 1E-130
-DEPTH_MAX = 30  # [doc D24] 32 levels, less the item's own
+NUMBER_DIGITS_MAX = 38  # [P2] more is an exception
+NUMBER_EXPONENT_MAX = 125  # [P2] magnitude up to 9.99E+125, down to 1E-130
+DEPTH_MAX = 30  # [P2] 32 levels, less the item's own
 
 
 class UnstorableError(ValueError):
@@ -122,7 +122,7 @@ def timestamp_ns(digits: str) -> int | None:
 
 
 def size_of(item: Mapping[str, Attribute]) -> int:
-    """The bytes of an item as DynamoDB counts them, or a little more. [doc D24]"""
+    """The bytes of an item as DynamoDB counts them, or a little more. [P3]"""
     return sum(len(name.encode()) + _value_size(attribute) for name, attribute in item.items())
 
 

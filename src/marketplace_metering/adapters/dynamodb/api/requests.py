@@ -17,11 +17,11 @@ from marketplace_metering.adapters.aws.clients import AwsClient
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes
 from marketplace_metering.adapters.dynamodb.api.fast_writes import raw_requests
 
-GET_KEYS_MAX = 100  # [model 1.44.5] BatchGetItem
-PUT_ITEMS_MAX = 25  # [model 1.44.5] BatchWriteItem
-STATEMENTS_MAX = 25  # [model 1.44.5] BatchExecuteStatement
-TRANSACTION_ITEMS_MAX = 100  # [model 1.44.5] TransactWriteItems
-TRANSACTION_BYTES_MAX = 3_500_000  # ours, below [model 1.44.5] 4 MB
+GET_KEYS_MAX = 100  # [P1] BatchGetItem
+PUT_ITEMS_MAX = 25  # [P1] BatchWriteItem
+STATEMENTS_MAX = 25  # [P1] BatchExecuteStatement
+TRANSACTION_ITEMS_MAX = 100  # [P1] TransactWriteItems
+TRANSACTION_BYTES_MAX = 3_500_000  # ours, below 4 MB [P1]
 
 TRIES = 10
 PAUSE_FIRST_S = 0.05

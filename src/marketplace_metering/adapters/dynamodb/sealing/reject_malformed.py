@@ -21,7 +21,7 @@ from marketplace_metering.core.record_rules import KNOWN
 
 RECORDS_PER_TRANSACTION = 45  # with an alarm each
 BYTES_PER_TRANSACTION = 1_500_000
-ITEM_BYTES_FULL = 390_000  # of 400 KB: there is no room for words beside it
+ITEM_BYTES_FULL = 390_000  # of 400 KB [P3]: there is no room for words beside it
 
 
 class MalformedRecord(NamedTuple):

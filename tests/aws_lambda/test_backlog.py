@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from marketplace_metering.adapters.aws.backlog import DynamoGauges
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
 from marketplace_metering.adapters.dynamodb import DynamoReports, DynamoStore, table_names
+from marketplace_metering.adapters.dynamodb.backlog import DynamoGauges
 from marketplace_metering.aws_lambda import app, job, processor
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.ports import Ports

@@ -22,12 +22,12 @@ from io import StringIO
 from typing import Any, cast
 from unittest import mock
 
-from marketplace_metering.adapters.aws.backlog import DynamoGauges
 from marketplace_metering.adapters.aws.doorbell import SqsDoorbell
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
 from marketplace_metering.adapters.aws.self_invocation import LambdaSuccessor
 from marketplace_metering.adapters.aws.topic import SnsNotifier
 from marketplace_metering.adapters.dynamodb import DynamoStore
+from marketplace_metering.adapters.dynamodb.backlog import DynamoGauges
 from marketplace_metering.adapters.dynamodb.items import chunks, tables
 from marketplace_metering.adapters.dynamodb.items.tables import table_names
 from marketplace_metering.aws_lambda import app, job, processor

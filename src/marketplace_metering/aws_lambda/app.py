@@ -105,8 +105,8 @@ class WarmClients:
     def app(self) -> App:
         """For one invocation, with a store of its own: a store remembers what it did, and another
         environment may have been at work meanwhile."""
-        from marketplace_metering.adapters.aws.backlog import DynamoGauges
         from marketplace_metering.adapters.dynamodb import DynamoStore, table_names
+        from marketplace_metering.adapters.dynamodb.backlog import DynamoGauges
 
         names = table_names(self.stack)
         store = DynamoStore(

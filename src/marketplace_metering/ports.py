@@ -1,7 +1,23 @@
-"""What the use cases need from the world; every adapter keeps these contracts.
+"""What the jobs need from the world. Every adapter keeps these contracts.
 
-One store adapter is one consistency boundary: usage records and ledger together. The contract
-suite in tests/contract runs against each of them.
+A store is one consistency boundary: usage records and ledger together. To write a third one,
+implement `Store`, `Reports` and `Corrections`, name it in `wiring.open_store` and add it to
+tests/contract/conftest.py: the suite there is this text in executable form. docs/architecture.md
+shows which file keeps which method in the two stores that there are.
+
+What holds for every method of a store:
+
+* **Durable when it returns.** What a method answered survives a crash of the process and of the
+  machine. An attempt must be on disk before its request leaves (money rule 6).
+* **An exception does not say what was done.** Each step was stored whole or not at all, and the
+  caller does not know which. So every step may be repeated: later, or by another process at the
+  same time. No exception settles, releases or fails usage.
+* **Any number of processes** share a store, each through an object of its own. An object is used
+  by the thread that made it.
+* **Stale only where it says so, and only towards too little.** What is missing comes with the
+  next run; what should not be there would be billed twice.
+* **Instants come from the caller**, aware and in UTC. Clocks of two processes may differ, and may
+  be set back.
 """
 
 from __future__ import annotations
@@ -22,19 +38,11 @@ from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import ZERO, Quantity
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
 
-
-class Clock(Protocol):
-    """The time, and the passing of it."""
-
-    def now(self) -> datetime:
-        """The present instant, aware, in UTC."""
-
-    def sleep(self, seconds: float) -> None:
-        """Return that much later."""
+# --- The store: usage comes in ------------------------------------------------------------------
 
 
 class Taken(NamedTuple):
-    """What became of usage records that were handed to a store.
+    """What became of the usage records of one call: each is in exactly one of the three parts.
 
     A store whose answer was lost on its way may count as already there what this very input added.
     """
@@ -42,52 +50,84 @@ class Taken(NamedTuple):
     added: int = 0
     added_quantity: Quantity = ZERO
     already_there: int = 0  # recorded by an earlier input: not counted again
-    clashes: tuple[tuple[UsageRecord, Problem], ...] = ()  # same event id, other content
+    clashes: tuple[tuple[UsageRecord, Problem], ...] = ()  # not recorded: the caller refuses them
 
 
 class Intake(Protocol):
     """One input being recorded: a file, a stream, or one record from the command line.
 
-    Recording the same input again adds only what is not there yet, so that an interrupted one
-    can simply be repeated; two equal records *within* one input are two uses.
+    Recording the same input again, through a new intake, adds only what is not there yet. So an
+    interrupted input is simply repeated. Two equal records *within* one input are two uses.
     """
 
     def add(self, records: Sequence[UsageRecord]) -> Taken:
-        """Record all of them durably.
+        """Record each of them, once.
 
-        Of a call that breaks off some may be recorded, where the store has no transaction that is
-        large enough; repeating the input adds the others. Equal instants of one buyer may be kept
-        some nanoseconds apart, always in their hour.
+        A record with an event id counts once per buyer, in whichever input it comes; with other
+        content it clashes. A record without one is already there if an earlier input brought an
+        equal one that no other record of this input has been matched with.
+
+        Atomic per usage record. Of a call that raises, some may be recorded; repeating the input
+        adds the others. A usage record is never overwritten. Equal instants of one buyer may be
+        kept some nanoseconds apart, always within their hour.
         """
 
     def refuse(self, inputs: Sequence[RefusedInput], now: datetime) -> int:
-        """Keep what cannot be metered and raise its alarms; answers how many were new."""
+        """Keep what cannot be metered, and answer how many of them were new (money rule 11).
+
+        An input and its alarm are stored in one step. The same text from the same source is kept
+        and alarmed once, however often it comes.
+        """
 
 
 class UsageRecords(Protocol):
     """Where usage records are kept."""
 
     def intake(self, source: str, now: datetime) -> Intake:
-        """Begin to record from a source."""
+        """Begin to record an input. `source` is shown to people and distinguishes nothing."""
+
+
+# --- The store: the ledger ----------------------------------------------------------------------
 
 
 class Ledger(Protocol):
-    """The durable list of what was promised to AWS."""
+    """The durable list of what was promised to AWS.
+
+    The order of calls: `pending` and `append` seal; `due`, `change` before a request and `change`
+    after it submit; `expired` and `change` settle what ran out of time; `write_back` and the
+    alarms tell people. Each may be called at any time, by several processes at once.
+    """
 
     def pending(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
-        """Every book with pending groups: usage records that no live entry covers.
+        """Each book with pending groups, once: usage records that no live entry covers.
 
-        The book holds the windows that AWS may still accept. Its version guards what was read until
-        a plan is appended; a store that reads an index may miss new usage for a moment.
+        Read lazily: the caller appends plans for the first books before it asks for more. The book
+        holds the live windows that AWS may still accept (those of `policy.window_length` before
+        `now`, and an hour more), the released entries of these hours, and a version that guards
+        all of it until `append`.
+
+        May be stale: new usage may be missing. It must not show usage that a live entry covered at
+        the book's version, nor usage that is listed as failed. A group never exceeds a window's
+        cap. `Group.members` is the store's own handle; it comes back in a plan, to the same store.
+
+        A store that foreign programs write into judges their records here: it refuses what is
+        malformed, with an alarm, and follows what a person has set back to pending.
         """
 
     def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[bool]:
-        """Store each plan whole, or answer False if its book was changed since it was read.
+        """Store each plan, if its book still has the version that was planned; in order.
 
-        An entry, its members and the book's version change together (money rule 2). Usage recorded
-        after the read is never part of it: a store either refuses the plan, as the embedded one
-        does, which keeps sums of usage, or leaves that usage pending, as the one on AWS does, which
-        keeps the members one by one and pays for each refused transaction.
+        True: the entries, their members, the rejected groups, the alarms and the book's next
+        version are stored. An entry, its members and the version change together or not at all
+        (money rule 2): this is what keeps two overlapping runs from billing usage twice.
+
+        False: the book was changed since it was read. The usage is pending as before; plan the
+        book again. A plan too large for one transaction may be stored up to a point, in steps that
+        are each whole. Of two plans for one book in one call, the second is stale.
+
+        Usage recorded since `pending` is never part of an entry. A store either refuses the plan,
+        as the embedded one does, which keeps sums, or leaves that usage pending, as the one on AWS
+        does, which keeps members one by one and pays for each refused transaction.
         """
 
     def due(
@@ -95,40 +135,72 @@ class Ledger(Protocol):
     ) -> Sequence[Entry]:
         """At most 25 entries of one lane that are sendable, the earliest deadline first.
 
-        Parked entries come when no other is due, and each comes alone.
+        A parked entry comes only when no other is due, and alone. Each entry is as it is stored
+        now, and `core.ledger.is_sendable`. Which entries are found may be stale: one may be
+        missing for a moment, though not one that this object has written itself. Two processes may
+        be given the same entry; `change` decides.
         """
 
     def next_due_at(self, now: datetime, without_products: Collection[str]) -> datetime | None:
-        """When the next unsettled entry becomes sendable, if any does after the instant."""
+        """When the next unsettled entry becomes sendable, strictly after `now`; None: no one does.
+
+        Only a hint how long to wait: it may be stale.
+        """
 
     def expired(self, now: datetime) -> Sequence[EntryKey]:
-        """Unsettled entries whose deadline has passed."""
+        """Unsettled entries whose deadline has passed, the earliest first.
+
+        May be stale: an entry may be missing, or settled meanwhile. `core.ledger.expire` decides
+        on it as it is stored.
+        """
 
     def change(
         self, keys: Sequence[EntryKey], decide: Callable[[Entry], Change | None], now: datetime
     ) -> Sequence[Entry]:
-        """Apply a pure decision to each entry *as it is stored*, and store the change, in one step.
+        """Apply a pure decision to each entry *as it is stored*, and store what it answers.
 
-        Answers the changed entries. Nobody else's change can come between reading and storing.
-        Releasing frees the members; the attempt and the alarm are stored with the entry.
+        Every change of an entry goes through here. Per entry this is one step: no other change
+        comes between reading and storing, or the entry is read and decided again, so `decide` may
+        be called several times. Different entries of a call are independent. Each key names an
+        entry that exists, once.
+
+        Stored together, whole or not at all: the entry, the attempt and its answer, the alarm, and
+        with `Change.frees` the members (pending again, or listed as failed with the entry's
+        reason) and the book's next version. Nothing but this frees members.
+
+        Answers the changed entries, in the order of the keys; where `decide` answered None, the
+        entry is left as it is and left out.
+
+        If it raises before a request, the request is not made; the attempt may count as one without
+        an answer, which costs at most a question to a person. If it raises after one, the answer is
+        lost: the identical record is sent again, and AWS says that it has it. A store must know its
+        own write again: one that is repeated because its answer was lost counts no attempt and no
+        refusal twice. One refusal too many would release usage that AWS may have billed.
         """
 
     def write_back(self, until: datetime | None) -> int:
         """Bring the marks on usage records (`metering_pending` and its kin) up to the ledger.
 
-        Answers how many usage records were marked; stops at the instant, if one is given, and
-        leaves the rest to the next call. The ledger is the truth, the marks are for people.
+        Answers how many usage records were marked. Stops at the instant, if one is given, and
+        leaves the rest to the next call. The ledger is the truth, the marks are for people: no
+        decision about money reads them.
         """
 
     def undelivered_alarms(self) -> Sequence[tuple[int, Alarm]]:
-        """Alarms that nobody has confirmed to have delivered, oldest first."""
+        """Alarms whose delivery nobody has confirmed, oldest first, each with its number.
+
+        May be stale, but not about alarms that this object has stored itself.
+        """
 
     def alarms_delivered(self, numbers: Sequence[int], now: datetime) -> None:
-        """Confirm the delivery of alarms."""
+        """Confirm deliveries; confirming again changes nothing. Alarms are kept."""
 
 
 class Store(UsageRecords, Ledger, Protocol):
     """Usage records and ledger in one consistency boundary."""
+
+
+# --- The store: what people see and do ----------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,22 +260,32 @@ class RecordView:
 
 
 class Reports(Protocol):
-    """The reading side of a store."""
+    """The reading side of a store; it changes nothing.
+
+    It runs with the rights of a person: it may read everything, and be slow where there is much.
+    """
 
     def balances(self) -> Sequence[Balance]:
-        """The books of each product, recounted from the usage records themselves."""
+        """The books of each product, recounted from the usage records themselves.
+
+        A store without a snapshot of everything may be off while others write; it balances when
+        nothing runs. Input that names no readable product stands under the product None.
+        """
 
     def entries(self, which: EntryFilter) -> Iterator[EntryView]:
-        """Entries by product, account, dimension and hour."""
+        """Entries in the order of product, account, dimension, licence, hour and serial.
+
+        `limit` counts what fits the rest of the filter.
+        """
 
     def attempts(self, key: EntryKey) -> Sequence[AttemptLog]:
-        """The logged tries of an entry, oldest first."""
+        """The logged tries of an entry, oldest first; a store may keep only the latest twenty."""
 
     def records_at(self, account: str, from_ns: int, to_ns: int) -> Sequence[RecordView]:
-        """The usage records of a buyer from an instant up to, not including, another."""
+        """The usage records of a buyer from an instant up to, not including, another, in order."""
 
     def waiting(self, meter: Meter, hour: UsageHour) -> Sequence[RecordView]:
-        """The usage records of a meter and hour that no live entry covers."""
+        """The usage records of a meter and hour that no live entry covers, pending or failed."""
 
     def refused_inputs(self, limit: int | None = None) -> Sequence[RefusedInput]:
         """Input that is kept although it is no usage record, newest first."""
@@ -213,38 +295,75 @@ class Reports(Protocol):
 
 
 class Corrections(Protocol):
-    """What a store can do for a person beyond the ledger's own steps."""
+    """What a store can do for a person beyond `Ledger.change`.
+
+    Both methods touch usage that no live entry covers, and no other: what was sent never changes.
+    """
 
     def retry_refused(self, which: EntryFilter) -> int:
-        """Make listed usage records pending again; answers how many."""
+        """Make listed usage records pending again; answers how many.
+
+        The filter's state and limit do not matter. Repeating it finds nothing more to do.
+        """
 
     def replace(self, view: RecordView, corrected: UsageRecord, now: datetime) -> bool:
         """Put a corrected usage record in the place of one that no live entry covers.
 
-        False, with nothing done, if an entry covers it by now.
+        One step: the old record goes, the new one comes, and a plan that still holds the old one
+        becomes stale. False, with nothing done, if an entry covers it by now or it is not as it
+        was looked at. An input that is recorded again does not bring the old one back.
         """
+
+
+# --- AWS and the machine ------------------------------------------------------------------------
 
 
 class Marketplace(Protocol):
     """AWS's metering API."""
 
     def take_turn(self) -> None:
-        """Return when the request quota allows one more request; to be called before each."""
+        """Return when the request quota allows one more request.
+
+        Called before each request, and before its attempt is stored: the deadline is checked after
+        the waiting. No second may see more requests than the setting allows.
+        """
 
     def submit(self, batch: Batch) -> Answered[EntryKey] | RequestRefused | Lost:
-        """Send one request, exactly once, and read the answer; raises on our own bugs only."""
+        """Send exactly one HTTP request, and say what is known of it. Raises on our own bugs only.
+
+        Answered: an outcome for every entry of the batch; one that AWS left out is `NoAnswer`.
+        RequestRefused: AWS certainly processed nothing; the attempts count as refused, and refused
+        attempts alone may lead to a release. Lost: anything may have happened; only the identical
+        record may follow. In doubt it is Lost: the other mistake bills usage twice.
+
+        An adapter must not repeat a request by itself. A repetition that is throttled after a first
+        try that timed out would say "certainly not processed" of usage that may be billed.
+        """
 
 
 class Notifier(Protocol):
     """Who is told about usage that is not billed as recorded."""
 
     def notify(self, alarms: Sequence[Alarm]) -> None:
-        """Deliver; an alarm may come twice after a crash, but never not at all."""
+        """Deliver all of them, or raise: then all of them come again, with the next run.
+
+        An alarm may come twice, but never not at all (money rule 10).
+        """
+
+
+class Clock(Protocol):
+    """The time, and the passing of it."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, in UTC. It may jump, as the machine's clock does."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return that much later; at once if it is not positive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The world, as the two use cases see it."""
+    """The world, as the jobs see it."""
 
     store: Store
     marketplace: Marketplace

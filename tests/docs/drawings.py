@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from marketplace_metering import ports
+from marketplace_metering.adapters.aws.doorbell import SqsDoorbell
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi
+from marketplace_metering.adapters.aws.self_invocation import LambdaSuccessor
 from marketplace_metering.adapters.aws.topic import SnsNotifier
 from marketplace_metering.adapters.dynamodb import DynamoReports, DynamoStore, table_names
+from marketplace_metering.adapters.dynamodb.backlog import DynamoGauges
 from marketplace_metering.adapters.machine import LogNotifier, SystemClock
 from marketplace_metering.aws_lambda.telemetry import MetricNotifier
 from marketplace_metering.core.ledger import TRANSITIONS, State
@@ -57,6 +60,9 @@ BESIDE_THE_STORE: dict[str, tuple[type, ...]] = {
     "Marketplace": (MarketplaceApi,),
     "Notifier": (LogNotifier, SnsNotifier, MetricNotifier),
     "Clock": (SystemClock,),
+    "Doorbell": (SqsDoorbell,),
+    "Successor": (LambdaSuccessor,),
+    "Gauges": (DynamoGauges,),
 }
 
 

@@ -43,6 +43,17 @@ EARLIEST_NS = epoch_ns(datetime(2016, 1, 14, tzinfo=UTC))
 FUTURE_NS_MAX = 15 * 60 * 1_000_000_000
 EVENT_ID_LENGTH_MAX = 256
 
+
+def is_plausible_time(ns: int, now_ns: int) -> bool:
+    """Whether usage can have happened then; both in nanoseconds since 1970."""
+    return EARLIEST_NS <= ns <= now_ns + FUTURE_NS_MAX
+
+
+def is_billable_micros(micros: int) -> bool:
+    """Whether a usage record can have that quantity, in millionths of a unit."""
+    return 0 <= micros <= QUANTITY_MICROS_MAX
+
+
 # [M11] Tag.Key and Tag.Value. [Q26] The model's class reads as a range that lets more through;
 # only what is legal under both readings is accepted.
 TAG_TEXT = re.compile(r"[a-zA-Z0-9+ \-=._:/@]+")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
     from marketplace_metering.recorder.recorder import UsageRecorder
     from marketplace_metering.recorder.sinks.dynamodb import DynamoDBSink
-    from marketplace_metering.recorder.stats import RecorderStats
+    from marketplace_metering.recorder.telemetry import RecorderStats
 
 __all__ = [
     "AsyncUsageRecorder",
@@ -40,7 +40,7 @@ __all__ = [
 _MODULES = {
     "AsyncUsageRecorder": "asynchronous",
     "DynamoDBSink": "sinks.dynamodb",
-    "RecorderStats": "stats",
+    "RecorderStats": "telemetry",
     "UsageRecorder": "recorder",
 }
 

@@ -67,8 +67,8 @@ def recorder(to: Any, spool: Path | None, **settings: Any) -> UsageRecorder:
 def kill(recorder: UsageRecorder) -> None:
     """What `kill -9` leaves of a recorder: its files, and locks that nobody holds."""
     with contextlib.suppress(OSError):  # where a crash was played, the files are closed already
-        recorder.begin_anew_in_fork()  # closes what is open, without a word to the spool
-    recorder._filling.close()
+        recorder.restart_in_fork()  # closes what is open, without a word to the spool
+    recorder._active.close()
     recorder._is_given_back = True
 
 

@@ -27,7 +27,7 @@ def loaded_by(program: str, tmp_path: Path) -> set[str]:
         "usage.record('123456789012', 'api_calls', 1)",
         "from marketplace_metering import UsageRecorder\n"
         "usage = UsageRecorder('dynamodb://t', spool='s', product='p', background=False)\n"
-        "usage.record('123456789012', 'api_calls', 1)\nusage._filling.close()",
+        "usage.record('123456789012', 'api_calls', 1)\nusage._active.close()",
     ],
     ids=["import", "record for sqlite", "record for dynamodb"],
 )
@@ -73,6 +73,10 @@ recorder.record("123456789012", "api_calls", 1, licence_arn="arn")
 recorder.record("123456789012", "api_calls", 0.5)
 recorder.record(123456789012, "api_calls", 1)
 UsageRecorder("sqlite:///m.db", durable=False, when_full="wait")
+AsyncUsageRecorder("sqlite:///m.db", spol="spool")
+async def miscount(usage: AsyncUsageRecorder) -> None:
+    await usage.record("123456789012", "api_calls", 1, tags={"a": 1})
+    await usage.record("123456789012", "api_calls", 1, event="e-1")
 """
 
 
@@ -87,8 +91,11 @@ def test_a_users_strict_type_checker_is_content_and_finds_mistakes(tmp_path: Pat
         cwd=ROOT,
     )
     lines = [line.split(": ", 1)[1] for line in done.stdout.splitlines() if ": error: " in line]
-    assert len(lines) == 4, done.stdout
+    assert len(lines) == 7, done.stdout
     assert "licence_arn" in lines[0]
     assert '"float"' in lines[1]
     assert '"int"' in lines[2]
     assert "when_full" in lines[3]
+    assert "spol" in lines[4]
+    assert '"int"' in lines[5]
+    assert '"event"' in lines[6]

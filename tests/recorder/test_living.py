@@ -176,8 +176,8 @@ def test_an_hour_is_flushed_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: int(now[0]) * 10**9)
     begun_s = time.monotonic()
     usage.record(BUYER, DIMENSION, 1)
-    assert usage._filling.due_at_s is not None
-    assert 4.9 < usage._filling.due_at_s - begun_s < 6
+    assert usage._active.due_at_s is not None
+    assert 4.9 < usage._active.due_at_s - begun_s < 6
     now[0] += 6
     usage.record(BUYER, DIMENSION, 1)
     usage.close()

@@ -184,7 +184,7 @@ def fill(usage: UsageRecorder, calls: int = 5_000) -> None:
 def test_a_full_spool_raises(tmp_path: Path, durable: bool) -> None:
     sink = ListSink()
     usage = recorder(sink, tmp_path if durable else None, spool_bytes_max=65_536)
-    with pytest.raises(SpoolFullError, match="65536 bytes of usage wait for list; mend that"):
+    with pytest.raises(SpoolFullError, match="65536 bytes of usage wait for list; fix that"):
         fill(usage)
     acknowledged = usage.stats().recorded
     assert usage.stats().waiting_bytes < 66_000
@@ -224,7 +224,7 @@ def test_sums_go_on_growing_while_the_store_is_down(tmp_path: Path) -> None:
     assert not usage.flush(timeout=0.0)
     for _ in range(50):
         usage.record(BUYER, DIMENSION, 1)
-        usage._filling.due_at_s = 0.0
+        usage._active.due_at_s = 0.0
         with usage._cycle:
             usage._run_cycle(everything=False)
     assert usage.stats().waiting_batches == 1
@@ -304,7 +304,7 @@ def test_a_batch_that_somebody_removed_holds_nothing_up(
 def test_a_closed_recorder_stays_closed_in_a_fork(tmp_path: Path) -> None:
     usage = recorder(ListSink(), tmp_path)
     usage.close()
-    usage.begin_anew_in_fork()
+    usage.restart_in_fork()
     with pytest.raises(RecorderClosedError):
         usage.record(BUYER, DIMENSION, 1)
 

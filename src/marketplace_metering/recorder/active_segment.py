@@ -7,20 +7,20 @@ import time
 from collections.abc import Callable
 
 from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_S
-from marketplace_metering.recorder import log
 from marketplace_metering.recorder.calls import KnownMeter
 from marketplace_metering.recorder.errors import RecorderClosedError, SpoolFullError
+from marketplace_metering.recorder.log import log
 from marketplace_metering.recorder.segments import RunningSum, Segment
 from marketplace_metering.recorder.settings import RecorderSettings
 from marketplace_metering.recorder.spool.memory import Spool
-from marketplace_metering.recorder.stats import Counters
+from marketplace_metering.recorder.telemetry import Counters
 
 SEGMENT_BYTES = 4 * 1024 * 1024  # from here on a segment is frozen before its time
 SEGMENT_ENTRIES = 10_000
-FULL_PAUSE_S = 1.0  # a blocked thread looks for itself this often, should nobody wake it
+FULL_PAUSE_S = 1.0  # a blocked thread looks this often, in case it is not woken
 
 
-class Filling:
+class ActiveSegment:
     """One segment at a time, and those that were taken out but could not be frozen yet."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Filling:
         self.is_closed = False
         self._room_made = threading.Condition(self.lock)
         self._settings = settings
-        self._fsync = settings.fsync
+        self._fsync = settings.fsync  # looked at in each call
         self._spool = spool
         self._counters = counters
         self._destination = destination
@@ -46,18 +46,18 @@ class Filling:
         self._waiting_bytes = 0
         self._measure()
 
-    def add(self, slot: KnownMeter, micros: int, ns: int, event_id: str | None) -> None:
+    def add(self, known: KnownMeter, micros: int, ns: int, event_id: str | None) -> None:
         """Count usage; returns when it is as durable as the recorder is set up to be."""
         with self.lock:
             segment = self._segment
-            group = slot.group
+            group = known.group
             if (
                 segment is None
                 or group.segment is not segment
                 or not group.start_ns <= ns < group.end_ns
                 or segment.size > self._soft_limit
             ):
-                found = self._open(slot, ns)
+                found = self._open(known, ns)
                 if found is None:
                     return
                 segment, group = found
@@ -72,7 +72,7 @@ class Filling:
         assert journal is not None
         journal.sync(position)
 
-    def _open(self, slot: KnownMeter, ns: int) -> tuple[Segment, RunningSum] | None:
+    def _open(self, known: KnownMeter, ns: int) -> tuple[Segment, RunningSum] | None:
         """Segment and group for usage, or None if it is dropped; inside the lock."""
         while True:
             if self.is_closed:
@@ -85,8 +85,8 @@ class Filling:
             if segment is not None and segment.size < self._room:
                 if segment.size > SEGMENT_BYTES or segment.entries > SEGMENT_ENTRIES:
                     self._hurry()
-                slot.group = segment.group(slot.meter, ns)
-                return segment, slot.group
+                known.group = segment.group(known.meter, ns)
+                return segment, known.group
             self._hurry()
             if self._settings.when_full == "drop":
                 self._drop()
@@ -108,14 +108,14 @@ class Filling:
     def _drop(self) -> None:
         dropped = self._counters.dropped = self._counters.dropped + 1
         if dropped & (dropped - 1) == 0:
-            log.error("usage was dropped, %d calls so far: %s", dropped, self._words_of_full())
+            log().error("usage was dropped, %d calls so far: %s", dropped, self._words_of_full())
 
     def _words_of_full(self) -> str:
         why = self._counters.last_failure
         return (
             f"{self._settings.spool_bytes_max} bytes of usage wait for {self._destination}"
             + (f", which does not take it: {why}" if why else "")
-            + "; mend that, or raise spool_bytes_max"
+            + "; fix that, or raise spool_bytes_max"
         )
 
     def take_out(self) -> None:

@@ -2,100 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
-from os import PathLike
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
-from marketplace_metering.recorder.delivery import OnRefused
+from marketplace_metering.recorder.calls import CallOptions
 from marketplace_metering.recorder.errors import SpoolFullError
 from marketplace_metering.recorder.recorder import UsageRecorder
-from marketplace_metering.recorder.settings import FLUSH_INTERVAL_S, SPOOL_BYTES_MAX, WhenFull
+from marketplace_metering.recorder.settings import RecorderOptions
 from marketplace_metering.recorder.sinks.port import Sink
-from marketplace_metering.recorder.stats import RecorderStats
+from marketplace_metering.recorder.telemetry import RecorderStats
 
 FULL_PAUSE_S = 0.05
 
 
 class AsyncUsageRecorder:
-    """As `UsageRecorder`; what could block the event loop is done in a thread.
+    """`UsageRecorder` for coroutines: what could block the event loop is done in a thread.
 
-    Recording itself takes microseconds and is done at once, without a thread.
+        async with AsyncUsageRecorder("dynamodb://my-stack", spool="/var/lib/my-app/usage",
+                                      product="abc123xyz456") as recorder:
+            await recorder.record("123456789012", "api_calls", 1)
+
+    It takes the parameters of `UsageRecorder`, with the same defaults, and raises the same errors.
+    Recording takes microseconds and is done at once, without a thread, unless `fsync` is set. With
+    `when_full="block"` a call that finds no room awaits it, and other coroutines go on.
     """
 
-    def __init__(
-        self,
-        to: str | Sink,
-        *,
-        spool: str | PathLike[str] | None = None,
-        durable: bool = True,
-        product: str | None = None,
-        flush_interval: float = FLUSH_INTERVAL_S,
-        when_full: WhenFull = "raise",
-        spool_bytes_max: int = SPOOL_BYTES_MAX,
-        fsync: bool = False,
-        background: bool = True,
-        on_refused: OnRefused | None = None,
-    ) -> None:
-        self._blocks = when_full == "block" and background
-        self._fsync = fsync
-        self._recorder = UsageRecorder(
-            to,
-            spool=spool,
-            durable=durable,
-            product=product,
-            flush_interval=flush_interval,
-            when_full="raise" if when_full == "block" else when_full,
-            spool_bytes_max=spool_bytes_max,
-            fsync=fsync,
-            background=background,
-            on_refused=on_refused,
-        )
+    def __init__(self, to: str | Sink, **options: Unpack[RecorderOptions]) -> None:
+        self._waits = options.get("when_full") == "block" and options.get("background", True)
+        if self._waits:
+            options["when_full"] = "raise"  # so that the waiting can be done here
+        self._is_slow = options.get("fsync", False)
+        self._recorder = UsageRecorder(to, **options)
 
     async def record(
         self,
         account: str,
         dimension: str,
         quantity: int | Decimal,
-        *,
-        product: str | None = None,
-        at: datetime | None = None,
-        event_id: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        license_arn: str | None = None,
+        **more: Unpack[CallOptions],
     ) -> None:
         """As `UsageRecorder.record`; what it promises is kept when the await is over."""
         import asyncio
 
+        record = self._recorder.record
         while True:
             try:
-                if self._fsync:
-                    await asyncio.to_thread(
-                        self._recorder.record,
-                        account,
-                        dimension,
-                        quantity,
-                        product=product,
-                        at=at,
-                        event_id=event_id,
-                        tags=tags,
-                        license_arn=license_arn,
-                    )
+                if self._is_slow:
+                    await asyncio.to_thread(record, account, dimension, quantity, **more)
                 else:
-                    self._recorder.record(
-                        account,
-                        dimension,
-                        quantity,
-                        product=product,
-                        at=at,
-                        event_id=event_id,
-                        tags=tags,
-                        license_arn=license_arn,
-                    )
+                    record(account, dimension, quantity, **more)
             except SpoolFullError:
-                if not self._blocks:
+                if not self._waits:
                     raise
                 await asyncio.sleep(FULL_PAUSE_S)
             else:

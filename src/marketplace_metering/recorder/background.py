@@ -10,29 +10,38 @@ import time
 from typing import Protocol
 from weakref import WeakSet
 
-from marketplace_metering.recorder import log
+from marketplace_metering.recorder.log import log
 
 PAUSE_AFTER_BUG_S = 1.0
 
 
-class Flushing(Protocol):
-    """What the thread works for."""
+class Recorder(Protocol):
+    """A recorder, as it is seen by its thread and by the process that it lives in."""
 
     def seconds_to_wait(self) -> float | None:
-        """Until something is to be done; None: until it is woken."""
+        """How long the thread sleeps: until something is due; None: until it is woken."""
 
     def flush_if_due(self) -> None:
-        """Do it."""
+        """What the thread does then."""
 
     def close_at_exit(self) -> None:
         """The process ends."""
+
+    def hold_still(self) -> None:
+        """A fork comes: no thread may be inside the store or the segment while it happens."""
+
+    def go_on(self) -> None:
+        """The fork is over, and this is the parent."""
+
+    def restart_in_fork(self) -> None:
+        """The process is a copy of the one that made this recorder."""
 
 
 class Worker:
     """One daemon thread, begun when there is work and again in each fork."""
 
-    def __init__(self, flushing: Flushing) -> None:
-        self._flushing = flushing
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_stopped = False
@@ -54,19 +63,19 @@ class Worker:
         # A child of multiprocessing ends without atexit.
         multiprocessing = sys.modules.get("multiprocessing.util")
         if multiprocessing is not None:
-            multiprocessing.Finalize(None, self._flushing.close_at_exit, exitpriority=10)
+            multiprocessing.Finalize(None, self._recorder.close_at_exit, exitpriority=10)
 
     def _run(self) -> None:
         while not self._is_stopped:
-            self._wake.wait(self._flushing.seconds_to_wait())
+            self._wake.wait(self._recorder.seconds_to_wait())
             self._wake.clear()
             if self._is_stopped:
                 return
             try:
-                self._flushing.flush_if_due()
+                self._recorder.flush_if_due()
             except Exception:  # noqa: BLE001
                 # Our own bug; the usage is in the spool, and the thread is its only way out.
-                log.exception("flushing failed and is tried again")
+                log().exception("flushing failed and is tried again")
                 time.sleep(PAUSE_AFTER_BUG_S)
 
     def stop(self) -> None:
@@ -75,28 +84,12 @@ class Worker:
         self._wake.set()
 
 
-class Living(Protocol):
-    """A recorder."""
-
-    def close_at_exit(self) -> None:
-        """The process ends."""
-
-    def hold_still(self) -> None:
-        """A fork comes: nobody may be inside the store or the segment while it happens."""
-
-    def go_on(self) -> None:
-        """The fork is over, and this is the parent."""
-
-    def begin_anew_in_fork(self) -> None:
-        """The process is a copy of the one that made this recorder."""
-
-
-_living: WeakSet[Living] = WeakSet()
-_held: list[Living] = []  # strong: who was held must be let go
+_living: WeakSet[Recorder] = WeakSet()
+_held: list[Recorder] = []  # strong: what was held must be let go
 _is_registered = False
 
 
-def register(recorder: Living) -> None:
+def register(recorder: Recorder) -> None:
     """Have a recorder told of forks and of the end."""
     global _is_registered
     _living.add(recorder)
@@ -125,5 +118,5 @@ def _in_parent() -> None:
 
 def _in_child() -> None:
     for recorder in _held:
-        recorder.begin_anew_in_fork()
+        recorder.restart_in_fork()
     _held.clear()

@@ -6,18 +6,19 @@ The rules are those of `core.record`; what they find wrong is said in the words 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import TypedDict
 
 from marketplace_metering.core.hours import epoch_ns, instant
 from marketplace_metering.core.limits import MICROS_PER_UNIT, QUANTITY_MICROS_MAX
 from marketplace_metering.core.quantity import micros_of
 from marketplace_metering.core.record import Problem, Tags, UsageRecord
 from marketplace_metering.core.record_rules import (
-    EARLIEST_NS,
     EVENT_ID_LENGTH_MAX,
-    FUTURE_NS_MAX,
+    is_billable_micros,
+    is_plausible_time,
     is_text,
     read_record,
 )
@@ -45,49 +46,41 @@ _FIX = {
 }
 
 
+class CallOptions(TypedDict, total=False):
+    """The keywords of `record()`; `UsageRecorder.record` explains each of them."""
+
+    product: str | None
+    at: datetime | None
+    event_id: str | None
+    tags: Mapping[str, str] | None
+    license_arn: str | None
+
+
+@dataclass(slots=True, eq=False)
 class KnownMeter:
-    """A valid meter with its tags, and the group that its usage went to last."""
+    """A valid meter with its tags, and the sum that its usage went to last."""
 
-    __slots__ = ("group", "meter")
-
-    def __init__(self, meter: TaggedMeter) -> None:
-        self.meter = meter
-        self.group: RunningSum = NO_SUM
+    meter: TaggedMeter
+    group: RunningSum = NO_SUM
 
 
+@dataclass(slots=True, eq=False)
 class Call:
     """What a call of `record()` says, as it came."""
 
-    __slots__ = (
-        "account",
-        "at",
-        "dimension",
-        "event_id",
-        "license_arn",
-        "product",
-        "quantity",
-        "tags",
-    )
+    account: str
+    dimension: str
+    quantity: object
+    product: str | None
+    at: datetime | None
+    event_id: str | None
+    tags: Mapping[str, str] | None
+    license_arn: str | None
 
-    def __init__(
-        self,
-        account: str,
-        dimension: str,
-        quantity: object,
-        product: str | None,
-        at: datetime | None,
-        event_id: str | None,
-        tags: Mapping[str, str] | None,
-        license_arn: str | None,
-    ) -> None:
-        self.account = account
-        self.dimension = dimension
-        self.quantity = quantity
-        self.product = product
-        self.at = at
-        self.event_id = event_id
-        self.tags = tags
-        self.license_arn = license_arn
+    def identity(self) -> CallIdentity:
+        """Whose usage it means; raises TypeError or AttributeError if the tags are no map."""
+        tags = tuple(self.tags.items()) if self.tags is not None else ()
+        return self.account, self.dimension, self.product, self.license_arn, tags
 
 
 class KnownMeters:
@@ -95,34 +88,33 @@ class KnownMeters:
 
     def __init__(self, product: str | None) -> None:
         self._product = product
-        self._slots: dict[CallIdentity, KnownMeter] = {}
+        self._by_identity: dict[CallIdentity, KnownMeter] = {}
         self._by_meter: dict[TaggedMeter, KnownMeter] = {}
-        self.get = self._slots.get
+        self.get = self._by_identity.get
 
     def check(self, call: Call, now_ns: int) -> tuple[KnownMeter, int, int]:
-        """Slot, millionths and instant of a valid call; raises InvalidUsageError.
+        """Meter, millionths and instant of a valid call; raises InvalidUsageError.
 
         The error names everything that is wrong.
         """
         at_ns = _at_ns(call, now_ns)
         micros = _micros(call.quantity)
-        slot = self._slot(call)
-        if slot is None or micros is None or at_ns is None or not _is_id(call.event_id):
-            record = self._read(call, now_ns)
-            slot = self._remember(call, record)
-            micros, at_ns = record.micros, record.created_ns
-        return slot, micros, at_ns
-
-    def _slot(self, call: Call) -> KnownMeter | None:
         try:
-            tags = tuple(call.tags.items()) if call.tags is not None else ()
-            said = (call.account, call.dimension, call.product, call.license_arn, tags)
-            return self._slots.get(said)
+            known = self.get(call.identity())
         except (TypeError, AttributeError):  # unhashable, or no map: read_record says it
-            return None
+            known = None
+        if (
+            known is None
+            or micros is None
+            or not is_plausible_time(at_ns, now_ns)
+            or not _is_id(call.event_id)
+        ):
+            record = self._read(call, at_ns, now_ns)
+            known = self._remember(call, record)
+            micros, at_ns = record.micros, record.created_ns
+        return known, micros, at_ns
 
-    def _read(self, call: Call, now_ns: int) -> UsageRecord:
-        at_ns = now_ns if call.at is None else epoch_ns(call.at)
+    def _read(self, call: Call, at_ns: int, now_ns: int) -> UsageRecord:
         item: dict[str, object] = {
             "customerAWSAccountId": call.account,
             "productCode": self._product if call.product is None else call.product,
@@ -143,43 +135,37 @@ class KnownMeters:
         meter = TaggedMeter(
             record.account, record.product, record.dimension, record.license_arn, record.tags
         )
-        if len(self._slots) >= CACHED_MAX:
-            self._slots.clear()
+        if len(self._by_identity) >= CACHED_MAX:
+            self._by_identity.clear()
             self._by_meter.clear()
         # However the tags were ordered, the usage is of the same group.
-        slot = self._by_meter.setdefault(meter, KnownMeter(meter))
-        tags = tuple(call.tags.items()) if call.tags is not None else ()
-        said = (call.account, call.dimension, call.product, call.license_arn, tags)
-        self._slots[said] = slot
-        return slot
+        known = self._by_meter.setdefault(meter, KnownMeter(meter))
+        self._by_identity[call.identity()] = known
+        return known
 
 
-def _at_ns(call: Call, now_ns: int) -> int | None:
-    """When it was used; None if that is out of bounds, which `read_record` explains."""
+def _at_ns(call: Call, now_ns: int) -> int:
+    """When it was used, plausible or not; refuses what no time or id of an event can be."""
     if call.event_id is not None and call.at is None:
-        raise InvalidUsageError(
-            (
-                Problem.of(
-                    "at",
-                    None,
-                    "an event with an id needs its own time: the event is known by both",
-                    "pass at=, the time of the event, the same whenever it is recorded again",
-                ),
-            )
+        raise _refused(
+            "at",
+            None,
+            "an event with an id needs its own time: the event is known by both",
+            "pass at=, the time of the event, the same whenever it is recorded again",
         )
     if isinstance(call.event_id, str) and call.event_id.startswith(SUM):
         rule = f"ids that begin with {SUM!r} are the recorder's own"
-        raise InvalidUsageError(
-            (Problem.of("event_id", call.event_id, rule, "begin it otherwise"),)
-        )
-    at_ns = now_ns
-    if call.at is not None:
-        if not isinstance(call.at, datetime) or call.at.utcoffset() is None:
-            rule = "must be a datetime with a time zone"
-            fix = "pass for example datetime.now(UTC)"
-            raise InvalidUsageError((Problem.of("at", call.at, rule, fix),))
-        at_ns = epoch_ns(call.at)
-    return at_ns if EARLIEST_NS <= at_ns <= now_ns + FUTURE_NS_MAX else None
+        raise _refused("event_id", call.event_id, rule, "begin it otherwise")
+    if call.at is None:
+        return now_ns
+    if not isinstance(call.at, datetime) or call.at.utcoffset() is None:
+        rule = "must be a datetime with a time zone"
+        raise _refused("at", call.at, rule, "pass for example datetime.now(UTC)")
+    return epoch_ns(call.at)
+
+
+def _refused(name: str, value: object, rule: str, fix: str) -> InvalidUsageError:
+    return InvalidUsageError((Problem.of(name, value, rule, fix),))
 
 
 def _micros(quantity: object) -> int | None:
@@ -189,7 +175,7 @@ def _micros(quantity: object) -> int | None:
     ):
         return None
     micros = micros_of(quantity)
-    return micros if micros is not None and 0 <= micros <= QUANTITY_MICROS_MAX else None
+    return micros if micros is not None and is_billable_micros(micros) else None
 
 
 def _is_id(event_id: object) -> bool:

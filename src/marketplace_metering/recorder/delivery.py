@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from marketplace_metering.core.record import Problem, UsageRecord
-from marketplace_metering.recorder import log
-from marketplace_metering.recorder.log import without_secrets
+from marketplace_metering.recorder.log import log, without_secrets
+from marketplace_metering.recorder.settings import OnRefused
 from marketplace_metering.recorder.sinks.port import Delivered, Sink
 from marketplace_metering.recorder.spool.memory import Spool, SpooledBatch
-from marketplace_metering.recorder.stats import Counters
+from marketplace_metering.recorder.telemetry import Counters
 
 RETRY_FIRST_S = 0.5
 RETRY_LONGEST_S = 30.0
-
-OnRefused = Callable[[UsageRecord, Problem], None]
 
 
 class Delivery:
@@ -30,7 +28,7 @@ class Delivery:
         self._counters = counters
         self._on_refused = on_refused
         self._outbox: deque[SpooledBatch] = deque()
-        self._left: list[UsageRecord] | None = None  # of the oldest batch, once it was tried
+        self._left: Sequence[UsageRecord] | None = None  # of the oldest batch, once it was tried
         self.waiting_bytes = 0
         self.failures_in_a_row = 0
 
@@ -64,7 +62,7 @@ class Delivery:
             self._outbox.popleft()
             self.waiting_bytes -= batch.size
             if self.failures_in_a_row:
-                log.info("usage goes to %s again", self._sink.name)
+                log().info("usage goes to %s again", self._sink.name)
             self.failures_in_a_row = 0
             self._counters.last_failure = None
         return True
@@ -81,7 +79,7 @@ class Delivery:
         # The first failure is told at once, then the second, the fourth, the eighth and so on.
         self.failures_in_a_row += 1
         if self.failures_in_a_row & (self.failures_in_a_row - 1) == 0:
-            log.warning(
+            log().warning(
                 "usage waits, %d batches: %s does not take it (%d tries in a row): %s",
                 len(self._outbox),
                 self._sink.name,
@@ -93,17 +91,17 @@ class Delivery:
         from marketplace_metering.core.exact_json import exact_json
         from marketplace_metering.recorder.spool.batch_file import item_of
 
-        log.error("usage of account %s was not counted: %s", record.account, problem)
+        log().error("usage of account %s was not counted: %s", record.account, problem)
         line = exact_json({"refused": str(problem), "record": item_of(record)})
         try:
             self._spool.refuse(line.encode() + b"\n")
         except OSError as error:
-            log.error("the spool keeps no refusals: %s; this one was %s", error.strerror, line)
+            log().error("the spool keeps no refusals: %s; this one was %s", error.strerror, line)
         if self._on_refused is not None:
             try:
                 self._on_refused(record, problem)
             except Exception as error:  # noqa: BLE001 - the application's own code
-                log.error("on_refused failed: %s", without_secrets(repr(error)))
+                log().error("on_refused failed: %s", without_secrets(repr(error)))
 
     def pause_s(self) -> float:
         """How long to wait before the next try: longer each time, and never all at once."""

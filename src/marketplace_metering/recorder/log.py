@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
+
 NAME = "marketplace_metering.recorder"
 # What must not reach a log: credentials in the words of other people's errors.
 SECRETS = (
@@ -12,30 +17,12 @@ SECRETS = (
 LONGEST = 500
 
 
-def info(text: str, *values: object) -> None:
-    """Say that all is well again."""
-    _say("info", text, *values)
-
-
-def warning(text: str, *values: object) -> None:
-    """Say that usage waits."""
-    _say("warning", text, *values)
-
-
-def error(text: str, *values: object) -> None:
-    """Say that usage was not counted, or needs a person."""
-    _say("error", text, *values)
-
-
-def exception(text: str, *values: object) -> None:
-    """Say that this program is wrong, with its trace."""
-    _say("exception", text, *values)
-
-
-def _say(how: str, text: str, *values: object) -> None:
+def log() -> logging.Logger:
+    """Info: all is well again. Warning: usage waits. Error: usage was not counted, or a person is
+    needed. Exception: this program is wrong."""
     import logging
 
-    getattr(logging.getLogger(NAME), how)(text, *values)
+    return logging.getLogger(NAME)
 
 
 def without_secrets(text: str) -> str:

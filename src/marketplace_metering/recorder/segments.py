@@ -2,14 +2,14 @@
 
 A *group* is one meter during one UTC hour with the same tags. A segment is kept in memory and, if
 the recorder is durable, in a journal at the same time; reading the journal gives the same segment.
-What becomes of it is a function of its content and its name alone, so that whoever finishes it
-after a crash writes the same usage records with the same ids.
+What becomes of it is a function of its content and its name alone, so that the process
+that finishes it after a crash writes the same usage records with the same ids.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 
 from marketplace_metering.core.hours import NS_PER_HOUR
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
@@ -17,8 +17,6 @@ from marketplace_metering.core.record import Tags, UsageRecord
 from marketplace_metering.recorder.sort_key import place_of, second_of
 
 ENTRY_BYTES = 400  # about what a group or an event takes in memory
-_Entry = TypeVar("_Entry")
-
 SUM = "sum:"  # how the ids of sums begin
 
 
@@ -94,7 +92,7 @@ class Segment:
         group = self._by_name.get(name)
         if group is None:
             group = RunningSum(self, len(self._groups), meter, ns)
-            self.size += self._keep(line_of_group, group)
+            self.size += self._keep(b"g %d %d %s", (group.number, ns), meter)
             self._groups.append(group)
             self._by_name[name] = group
         return group
@@ -117,12 +115,16 @@ class Segment:
         if event in self._events:
             self.repeated += 1  # it is kept already: nothing to make durable
         else:
-            self.size += self._keep(line_of_event, event)
+            self.size += self._keep(b"e %d %d %d %s", event[:3], event_id)
             self._events[event] = None
         self.event_calls += 1
 
-    def _keep(self, line_of: Callable[[_Entry], bytes], entry: _Entry) -> int:
-        return ENTRY_BYTES if self.journal is None else self.journal.append(line_of(entry))
+    def _keep(self, line: bytes, numbers: tuple[int, ...], last: TaggedMeter | str) -> int:
+        if self.journal is None:
+            return ENTRY_BYTES
+        import json
+
+        return self.journal.append(line % (*numbers, json.dumps(last).encode()))
 
     def usage_records(self) -> list[UsageRecord]:
         """What the store is to hold: a usage record per sum, and one per event."""
@@ -149,11 +151,15 @@ class Segment:
         return wrong
 
     def _replay(self, line: bytes, groups: dict[int, RunningSum]) -> None:
+        import json
+
         kind, _space, rest = line.partition(b" ")
         if kind == b"g":
             number, ns, text = rest.split(b" ", 2)
             # Numbers count from the journal's own: a damaged line must not shift the others'.
-            group = groups[int(number)] = self._group_at(int(number), read_meter(text), int(ns))
+            *names, tags = json.loads(text)
+            meter = TaggedMeter._make([*names, tuple((key, value) for key, value in tags)])
+            group = groups[int(number)] = self._group_at(int(number), meter, int(ns))
             assert group.number == int(number)
         elif kind == b"u":
             number, micros = rest.split(b" ")
@@ -163,7 +169,10 @@ class Segment:
             self.add(groups[int(number)], int(micros), int(ns))
         elif kind == b"e":
             number, micros, ns, text = rest.split(b" ", 3)
-            self.add_event(groups[int(number)], int(micros), int(ns), read_text(text))
+            event_id = json.loads(text)
+            if not isinstance(event_id, str):
+                raise TypeError(event_id)
+            self.add_event(groups[int(number)], int(micros), int(ns), event_id)
         else:
             raise ValueError(line)
 
@@ -171,40 +180,6 @@ class Segment:
         while len(self._groups) < number:
             self._groups.append(RunningSum(self, len(self._groups), NO_SUM.meter, 0))
         return self.group(meter, ns)
-
-
-def line_of_group(group: RunningSum) -> bytes:
-    """How a journal says that a group was begun."""
-    import json
-
-    return b"g %d %d %s" % (group.number, group.first_ns, json.dumps(group.meter).encode())
-
-
-def read_meter(text: bytes) -> TaggedMeter:
-    """Read back what `line_of_group` wrote."""
-    import json
-
-    account, product, dimension, license_arn, tags = json.loads(text)
-    return TaggedMeter(
-        account, product, dimension, license_arn, tuple((key, value) for key, value in tags)
-    )
-
-
-def line_of_event(event: CountedEvent) -> bytes:
-    """How a journal says that an event happened."""
-    import json
-
-    return b"e %d %d %d %s" % (*event[:3], json.dumps(event[3]).encode())
-
-
-def read_text(text: bytes) -> str:
-    """Read back an id."""
-    import json
-
-    found = json.loads(text)
-    if not isinstance(found, str):
-        raise TypeError(found)
-    return found
 
 
 def _parts(micros: int) -> list[int]:

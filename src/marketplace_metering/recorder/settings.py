@@ -3,41 +3,51 @@
 from __future__ import annotations
 
 import os
-from typing import Literal, get_args
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypedDict, get_args
 
 from marketplace_metering.core.identity import PRODUCT_CODE
+from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.recorder.errors import RecorderSettingError
 
 WhenFull = Literal["raise", "block", "drop"]
+OnRefused = Callable[[UsageRecord, Problem], None]
 
 FLUSH_INTERVAL_S = 10.0
 FLUSH_INTERVAL_LONGEST_S = 120.0  # usage must be in the store before its hour is sealed
 SPOOL_BYTES_MAX = 256 * 1024 * 1024
 
 
+class RecorderOptions(TypedDict, total=False):
+    """The keywords of a recorder of either kind; `UsageRecorder` explains each of them."""
+
+    spool: str | os.PathLike[str] | None
+    durable: bool
+    product: str | None
+    flush_interval: float
+    when_full: WhenFull
+    spool_bytes_max: int
+    fsync: bool
+    background: bool
+    on_refused: OnRefused | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderSettings:
     """Legal settings; illegal ones do not construct."""
 
-    def __init__(
-        self,
-        *,
-        spool: str | os.PathLike[str] | None = None,
-        durable: bool = True,
-        product: str | None = None,
-        flush_interval: float = FLUSH_INTERVAL_S,
-        when_full: WhenFull = "raise",
-        spool_bytes_max: int = SPOOL_BYTES_MAX,
-        fsync: bool = False,
-        background: bool = True,
-    ) -> None:
-        self.spool = spool
-        self.durable = durable
-        self.product = product
-        self.flush_interval = flush_interval
-        self.when_full = when_full
-        self.spool_bytes_max = spool_bytes_max
-        self.fsync = fsync
-        self.background = background
+    spool: str | os.PathLike[str] | None = None
+    durable: bool = True
+    product: str | None = None
+    flush_interval: float = FLUSH_INTERVAL_S
+    when_full: WhenFull = "raise"
+    spool_bytes_max: int = SPOOL_BYTES_MAX
+    fsync: bool = False
+    background: bool = True
+    on_refused: OnRefused | None = None
+
+    def __post_init__(self) -> None:
         self._check_durability()
         self._check_limits()
 

@@ -1,11 +1,10 @@
-"""A recorder's counters as OpenTelemetry metrics; needs the package opentelemetry-api."""
+"""A recorder's counters: `stats()` for people, `observe()` for OpenTelemetry."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-
-from marketplace_metering.recorder.stats import RecorderStats
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Meter, Observation
@@ -27,6 +26,54 @@ GAUGES = {
 PREFIX = "marketplace_metering.recorder."
 
 
+@dataclass(slots=True, eq=False)
+class Counters:
+    """Counts in the making; each has one writer at a time."""
+
+    recorded: int = 0
+    repeated: int = 0
+    added: int = 0
+    already_there: int = 0
+    refused: int = 0
+    dropped: int = 0
+    failed_rounds: int = 0
+    last_failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderStats:
+    """A recorder's counters since it was made, and what waits now.
+
+    recorded         calls acknowledged
+    repeated         of these, events that the same flush knew already
+    added            usage records that the store took
+    already_there    usage records that the store had already: an answer was lost, or another
+                     process was first
+    refused          events whose id was recorded before with other content; alarm above 0
+    dropped          calls that were not recorded, because the spool was full; alarm above 0
+    failed_rounds    tries at the store after which something was left
+    waiting_calls    calls that are not frozen into usage records yet
+    waiting_batches  files (or lists) of frozen usage records on the way to the store; alarm when
+                     it grows
+    waiting_bytes    bytes of both, in the spool or in memory
+    last_failure     why something was left in the latest round, without secrets; None if nothing is
+
+    What waits includes what dead processes left in the spool and this recorder took over.
+    """
+
+    recorded: int
+    repeated: int
+    added: int
+    already_there: int
+    refused: int
+    dropped: int
+    failed_rounds: int
+    waiting_calls: int
+    waiting_batches: int
+    waiting_bytes: int
+    last_failure: str | None
+
+
 class Counting(Protocol):
     """A recorder, of either kind."""
 
@@ -35,9 +82,12 @@ class Counting(Protocol):
 
 
 def observe(recorder: Counting, meter: Meter | None = None) -> None:
-    """Publish the counters of a recorder; they are read when metrics are collected.
+    """Publish a recorder's counters as metrics `marketplace_metering.recorder.*`.
 
-    Without a meter, the one of OpenTelemetry's global provider is taken.
+    recorder  a UsageRecorder or AsyncUsageRecorder; it is asked when metrics are collected
+    meter     whose metrics they are; default: a meter of OpenTelemetry's global provider
+
+    Raises ImportError if the package opentelemetry-api is not installed.
     """
     try:
         from opentelemetry import metrics
@@ -48,10 +98,7 @@ def observe(recorder: Counting, meter: Meter | None = None) -> None:
     meter = meter or metrics.get_meter("marketplace_metering.recorder")
 
     def reading(name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        def read(_options: CallbackOptions) -> Iterable[Observation]:
-            yield metrics.Observation(getattr(recorder.stats(), name))
-
-        return read
+        return lambda _options: [metrics.Observation(getattr(recorder.stats(), name))]
 
     for name, text in COUNTERS.items():
         meter.create_observable_counter(PREFIX + name, [reading(name)], description=text)

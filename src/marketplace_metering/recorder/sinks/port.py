@@ -1,22 +1,25 @@
-"""What a recorder needs from a store."""
+"""What a recorder needs from a store, and the store that a URL names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os.path import basename
 from typing import Protocol
 
 from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.recorder.errors import RecorderSettingError
 
 
+@dataclass(slots=True, eq=False)
 class Delivered:
     """What became of usage records that were put."""
 
-    def __init__(self, left: Sequence[UsageRecord] = (), reason: str | None = None) -> None:
-        self.added = 0
-        self.already_there = 0  # put before: its answer was lost, or another process was first
-        self.clashes: list[tuple[UsageRecord, Problem]] = []
-        self.left = list(left)  # perhaps put, perhaps not: put it again
-        self.reason = reason  # why something is left, without secrets
+    left: Sequence[UsageRecord] = ()  # perhaps put, perhaps not: put it again
+    reason: str | None = None  # why something is left, without secrets
+    added: int = 0
+    already_there: int = 0  # put before: its answer was lost, or another process was first
+    clashes: list[tuple[UsageRecord, Problem]] = field(default_factory=list)
 
 
 class Sink(Protocol):
@@ -37,3 +40,21 @@ class Sink(Protocol):
 
     def abandon(self) -> None:
         """In a fork: forget connections without a word to the other side."""
+
+
+def open_sink(to: str | Sink) -> Sink:
+    """The store that a URL names; nothing is opened before the first put."""
+    if not isinstance(to, str):
+        return to
+    if to.startswith("sqlite:///") and basename(to) not in ("", ":memory:"):
+        from marketplace_metering.recorder.sinks.sqlite import SqliteSink
+
+        return SqliteSink(to)
+    if to.startswith("dynamodb://"):
+        from marketplace_metering.recorder.sinks.dynamodb import DynamoDBSink
+
+        return DynamoDBSink.of_url(to)
+    raise RecorderSettingError(
+        f"the recorder cannot write to {to!r}: give sqlite:///file, sqlite:////absolute/file, "
+        "dynamodb://STACK or dynamodb://STACK?region=REGION"
+    )

@@ -50,7 +50,7 @@ class SqliteSink:
                 self._put(step, delivered)
             except (sqlite3.Error, StoreUnusableError) as error:
                 self.close()
-                delivered.left.extend(records[start:])
+                delivered.left = records[start:]
                 delivered.reason = f"the store cannot be written: {error}"
                 break
         return delivered

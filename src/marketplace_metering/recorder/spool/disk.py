@@ -2,7 +2,7 @@
 
     <owner>-000001.journal           what is being recorded, or was when its process died
     <owner>-000001-<crc>.jsonl       the frozen usage records of a finished journal: a batch
-    <owner>.owner                    held by whoever will finish them
+    <owner>.owner                    held by the process that will finish them
     refused.jsonl                    what the store refuses, with the reason
     *.damaged                        lines that are not as they were written
 
@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
 
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.recorder.errors import SpoolUnusableError
+from marketplace_metering.recorder.log import log
 from marketplace_metering.recorder.segments import Segment
 from marketplace_metering.recorder.spool.batch_file import DamagedBatchError, read_text, text_of
 from marketplace_metering.recorder.spool.journal import FileJournal, read_journal, unusable
@@ -51,18 +52,14 @@ class _Owned:
 class DiskSpool:
     """Usage that survives a kill; see `Spool`."""
 
-    def __init__(
-        self,
-        directory: str,
-        destination: str,
-        on_damage: Callable[[str], None],
-        *,
-        fsync: bool = False,
-    ) -> None:
+    def __init__(self, directory: str, destination: str, *, fsync: bool = False) -> None:
         self.directory = Path(directory)
         self._destination = destination
-        self._on_damage = on_damage
         self._fsync = fsync
+        self._begin()
+
+    def _begin(self) -> None:
+        """A spool that holds nothing: no name, no lock, no file."""
         self._number = 0
         self._mine: _Owned | None = None
         self._adopted: dict[str, _Owned] = {}
@@ -70,11 +67,9 @@ class DiskSpool:
         self._journals: list[FileJournal] = []
 
     def has_leftovers(self) -> bool:
-        """Whether there may be something to adopt."""
         return any(self._owner_files())
 
     def segment(self) -> Segment:
-        """Begin a new segment."""
         if self._mine is None:
             owner = become_owner(self.directory, self._destination)
             self._mine = _Owned(owner, is_mine=True)
@@ -87,7 +82,6 @@ class DiskSpool:
         return Segment(name, journal)
 
     def freeze(self, segment: Segment) -> SpooledBatch:
-        """Make a segment's usage records final, durably; raises SpoolUnusableError."""
         assert isinstance(segment.journal, FileJournal)
         assert self._mine is not None
         batch = self._write(segment, self._mine)
@@ -115,38 +109,38 @@ class DiskSpool:
         return SpooledBatch(len(text), path=path, owner=owned.owner)
 
     def adopt(self) -> list[SpooledBatch]:
-        """What dead owners left, finished and ready for the store."""
-        found: list[SpooledBatch] = []
         sweep(self.directory)
-        for path in self._owner_files():
-            try:
-                owner = adopt_owner(path)
-            except OSError as error:
-                self._others.add(path.name.removesuffix(SUFFIX))
-                self._on_damage(
-                    f"usage waits in the spool, but {path} cannot be opened: {error.strerror}; "
-                    "give its files to the user that this process runs as"
-                )
-                continue
-            if owner is None:
-                continue
-            if owner.destination != self._destination:
-                self._others.add(owner.name)
-                owner.release(is_done=False)
-                self._on_damage(
-                    f"the spool has usage for {owner.destination or 'an unreadable destination'}, "
-                    f"which this recorder leaves alone: {path.name}"
-                )
-                continue
-            owned = self._adopted[owner.name] = _Owned(owner)
-            try:
-                found.extend(list(self._finish(owned)))
-            except (OSError, SpoolUnusableError) as error:
-                del self._adopted[owner.name]
-                owner.release(is_done=False)
-                self._on_damage(f"what {owner.name} left is not recovered yet: {error}")
-            else:
-                self._release_if_done(owned)
+        return [batch for path in self._owner_files() for batch in self._adopt(path)]
+
+    def _adopt(self, path: Path) -> list[SpooledBatch]:
+        try:
+            owner = adopt_owner(path)
+        except OSError as error:
+            self._others.add(path.name.removesuffix(SUFFIX))
+            log().error(
+                f"usage waits in the spool, but {path} cannot be opened: {error.strerror}; "
+                "give its files to the user that this process runs as"
+            )
+            return []
+        if owner is None:
+            return []
+        if owner.destination != self._destination:
+            self._others.add(owner.name)
+            owner.release(is_done=False)
+            log().error(
+                f"the spool has usage for {owner.destination or 'an unreadable destination'}, "
+                f"which this recorder leaves alone: {path.name}"
+            )
+            return []
+        owned = self._adopted[owner.name] = _Owned(owner)
+        try:
+            found = list(self._finish(owned))
+        except (OSError, SpoolUnusableError) as error:
+            del self._adopted[owner.name]
+            owner.release(is_done=False)
+            log().error(f"what {owner.name} left is not recovered yet: {error}")
+            return []
+        self._release_if_done(owned)
         return found
 
     def _owner_files(self) -> Iterator[Path]:
@@ -188,7 +182,7 @@ class DiskSpool:
         if damaged:
             kept = path.with_name(f"{path.name}.damaged")
             kept.write_bytes(b"\n".join(damaged) + b"\n")
-            self._on_damage(
+            log().error(
                 f"{len(damaged)} lines of {path.name} are not as they were written, after a power "
                 f"cut or a fault of the disk: they are kept in {kept.name} and were not counted"
             )
@@ -200,7 +194,7 @@ class DiskSpool:
         try:
             text = batch.path.read_bytes()
         except FileNotFoundError:
-            self._on_damage(f"{batch.path.name} is gone: somebody else took it away")
+            log().error(f"{batch.path.name} is gone: somebody else took it away")
             return []
         try:
             if not batch.path.stem.endswith(f"-{crc32(text):08x}"):
@@ -209,11 +203,10 @@ class DiskSpool:
         except DamagedBatchError as error:
             kept = batch.path.with_name(f"{batch.path.name}.damaged")
             batch.path.rename(kept)
-            self._on_damage(f"{kept.name} cannot be delivered: {error}; it is kept for a person")
+            log().error(f"{kept.name} cannot be delivered: {error}; it is kept for a person")
             return []
 
     def forget(self, batch: SpooledBatch) -> None:
-        """The store has all of it."""
         assert batch.path is not None and batch.owner is not None
         batch.path.unlink(missing_ok=True)
         owned = self._adopted.get(batch.owner.name) or self._mine
@@ -242,7 +235,7 @@ class DiskSpool:
             self._mine.owner.release(is_done=is_done)
         for owned in self._adopted.values():
             owned.owner.release(is_done=False)
-        self._forget_everything()
+        self._begin()
 
     def abandon(self) -> None:
         """In a fork: close what was inherited, take no lock away, touch no file."""
@@ -252,14 +245,7 @@ class DiskSpool:
             self._mine.owner.drop()
         for owned in self._adopted.values():
             owned.owner.drop()
-        self._forget_everything()
-
-    def _forget_everything(self) -> None:
-        self._mine = None
-        self._adopted = {}
-        self._others = set()
-        self._journals = []
-        self._number = 0
+        self._begin()
 
     def _sync_directory(self) -> None:
         descriptor = os.open(self.directory, os.O_RDONLY | os.O_CLOEXEC)

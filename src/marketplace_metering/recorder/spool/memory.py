@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from marketplace_metering.core.record import UsageRecord
@@ -14,20 +16,14 @@ if TYPE_CHECKING:
     from marketplace_metering.recorder.spool.owner_lock import Owner
 
 
+@dataclass(slots=True, eq=False)
 class SpooledBatch:
-    """Frozen usage records that wait for the store."""
+    """Frozen usage records that wait for the store: in memory, or in a file with its owner."""
 
-    def __init__(
-        self,
-        size: int,
-        records: list[UsageRecord] | None = None,
-        path: Path | None = None,
-        owner: Owner | None = None,
-    ) -> None:
-        self.size = size
-        self.records = records  # None: they are read from the file when it is time
-        self.path = path
-        self.owner = owner
+    size: int
+    records: Sequence[UsageRecord] | None = None  # None: read from the file when it is time
+    path: Path | None = None
+    owner: Owner | None = None
 
 
 class Spool(Protocol):
@@ -37,15 +33,15 @@ class Spool(Protocol):
         """Whether there may be something to adopt."""
 
     def segment(self) -> Segment:
-        """Begin a new segment."""
+        """Begin a new segment; raises SpoolUnusableError."""
 
     def freeze(self, segment: Segment) -> SpooledBatch:
-        """Make a segment's usage records final, durably."""
+        """Make a segment's usage records final, durably; raises SpoolUnusableError."""
 
     def adopt(self) -> list[SpooledBatch]:
-        """What dead owners left."""
+        """What dead owners left, finished and ready for the store."""
 
-    def load(self, batch: SpooledBatch) -> list[UsageRecord]:
+    def load(self, batch: SpooledBatch) -> Sequence[UsageRecord]:
         """The usage records of a batch."""
 
     def forget(self, batch: SpooledBatch) -> None:
@@ -69,36 +65,31 @@ class MemorySpool:
         self._number = 0
 
     def has_leftovers(self) -> bool:
-        """Memory dies with its owner."""
-        return False
+        return False  # memory dies with its owner
 
     def segment(self) -> Segment:
-        """Begin a new segment."""
         self._number += 1
         return Segment(f"{self._name}-{self._number:06d}")
 
     def freeze(self, segment: Segment) -> SpooledBatch:
-        """Make a segment's usage records final."""
         records = segment.usage_records()
         return SpooledBatch(len(records) * ENTRY_BYTES, records)
 
     def adopt(self) -> list[SpooledBatch]:
-        """Nothing: memory dies with its owner."""
         return []
 
-    def load(self, batch: SpooledBatch) -> list[UsageRecord]:
-        """The usage records of a batch."""
+    def load(self, batch: SpooledBatch) -> Sequence[UsageRecord]:
         assert batch.records is not None
         return batch.records
 
     def forget(self, batch: SpooledBatch) -> None:
-        """The store has all of it."""
+        pass
 
     def refuse(self, line: bytes) -> None:
         """It was told and logged: there is no other place for it."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        pass
 
     def abandon(self) -> None:
         """In a fork: take another name, since the ids of sums begin with it."""

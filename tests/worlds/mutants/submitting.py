@@ -167,6 +167,6 @@ def let_the_client_retry(patch: pytest.MonkeyPatch) -> None:
         client.meta.config.retries = {"total_max_attempts": 1}  # a lie by now
         init(self, client, clock, requests_per_second)
 
-    patch.setattr(metering_api, "Config", config)
+    patch.setattr("botocore.config.Config", config)
     patch.setattr(metering_api.MarketplaceApi, "__init__", unguarded)
     patch.setattr(time, "sleep", lambda seconds: None)  # botocore waits between its tries

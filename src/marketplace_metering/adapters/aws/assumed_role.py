@@ -5,7 +5,7 @@ AWS accepts usage only from the account that published the product (BatchMeterUs
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import boto3
 import botocore.session
@@ -53,9 +53,9 @@ class AssumedRole(CredentialProvider):
 
 
 def connect_as(role_arn: str, external_id: str, region: str | None) -> AwsClient:
-    """A client for the metering API that acts as the role; see `marketplace_api.connect`."""
+    """A client for the metering API that acts as the role; see `metering_api.connect`."""
     assumed = botocore.session.get_session()
     provider = AssumedRole(role_arn, external_id)
     assumed.register_component("credential_provider", CredentialResolver([provider]))
     session = boto3.session.Session(botocore_session=assumed)
-    return cast("AwsClient", connect(region or REGION_DEFAULT, session))
+    return connect(region or REGION_DEFAULT, session)

@@ -7,12 +7,11 @@ after a first try that timed out would report "certainly not processed" of usage
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
@@ -25,6 +24,8 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from marketplace_metering.adapters.aws import clients
+from marketplace_metering.adapters.aws.clients import AwsClient
 from marketplace_metering.core.batch import Batch
 from marketplace_metering.core.hours import EPOCH
 from marketplace_metering.core.ledger import EntryKey
@@ -32,12 +33,11 @@ from marketplace_metering.core.outcome import Answered, Fault, Lost, RequestRefu
 from marketplace_metering.core.wire import read_response, request
 from marketplace_metering.ports import Clock
 
-CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
 # [Q14] de-duplication is per region, so all usage of a product goes to one region.
 REGION_DEFAULT = "us-east-1"
 
-# Raised before anything leaves this machine; whatever else goes wrong may have been processed.
+# Raised before anything leaves this machine; every other failure may have been processed.
 NEVER_SENT = (
     NoCredentialsError,
     PartialCredentialsError,
@@ -62,7 +62,7 @@ class MarketplaceApi:
     Raises OldModelError if botocore is too old, RetryingClientError if the client retries.
     """
 
-    def __init__(self, client: Any, clock: Clock, requests_per_second: float) -> None:  # noqa: ANN401 - boto3 makes its clients at run time
+    def __init__(self, client: AwsClient, clock: Clock, requests_per_second: float) -> None:
         self._client = client
         self._clock = clock
         self._interval = timedelta(seconds=1 / requests_per_second)
@@ -115,15 +115,21 @@ class MarketplaceApi:
         return self._clock.now() - answered_at
 
 
-def connect(region: str | None = None, session: boto3.session.Session | None = None) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-    """A boto3 client with the usual AWS settings, or a session's own, and explicit timeouts."""
+def connect(
+    region: str | None = None,
+    session: boto3.session.Session | None = None,
+    *,
+    endpoint_url: str | None = None,
+    proxies: Mapping[str, str] | None = None,
+) -> AwsClient:
+    """A client of the metering API for which one attempt is one request; see `clients.connect`."""
     session = session or boto3.session.Session()
-    return session.client(
+    return clients.connect(
         "meteringmarketplace",
-        region_name=region or session.region_name or REGION_DEFAULT,
-        config=Config(
-            connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
-            retries={"mode": "standard", "total_max_attempts": 1},
-        ),
+        region=region or session.region_name or REGION_DEFAULT,
+        session=session,
+        attempts=1,
+        read_timeout_s=READ_TIMEOUT_S,
+        endpoint_url=endpoint_url,
+        proxies=proxies,
     )

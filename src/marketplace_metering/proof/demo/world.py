@@ -17,9 +17,8 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
-from botocore.config import Config
 
-from marketplace_metering.adapters.aws.metering_api import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from marketplace_metering.adapters.aws import metering_api
 from marketplace_metering.core.ledger import Alarm
 from marketplace_metering.proof.demo.aws_faults import Weather
 from marketplace_metering.proof.demo.crashes import Peril
@@ -84,7 +83,7 @@ class DemoWorld:
     def ask_aws(self, path: str) -> Any:  # noqa: ANN401 - JSON of the simulator's admin API
         """What AWS has in its own books, which no seller could see this way."""
         address = urlsplit(self.url).netloc
-        connection = http.client.HTTPConnection(address, timeout=READ_TIMEOUT_S)
+        connection = http.client.HTTPConnection(address, timeout=metering_api.READ_TIMEOUT_S)
         try:
             connection.request("GET", f"/_simulator/{path}")
             with connection.getresponse() as response:
@@ -130,18 +129,10 @@ def connect(url: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run t
     session = botocore.session.Session(
         session_vars={"profile": nothing, "config_file": nothing, "credentials_file": nothing}
     )
-    return boto3.session.Session(
+    credentials = boto3.session.Session(
         aws_access_key_id="demo",
         aws_secret_access_key="demo",  # noqa: S106 - the simulator checks no signature
         region_name=REGION,
         botocore_session=session,
-    ).client(
-        "meteringmarketplace",
-        endpoint_url=url,
-        config=Config(
-            connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
-            retries={"mode": "standard", "total_max_attempts": 1},
-            proxies={},
-        ),
     )
+    return metering_api.connect(session=credentials, endpoint_url=url, proxies={})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from marketplace_metering.core.identity import STACK_NAME
 from marketplace_metering.core.policy import InvalidSettingError
 from marketplace_metering.settings import Settings
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 SQLITE = "sqlite:///"
 DYNAMODB = "dynamodb://"
 RECORDS_TABLE = "-MeteringRecords"  # a store named by the table of its usage records is understood
-# CloudFormation, "Stack name": letters, digits and hyphens. Our longest suffix makes it shorter.
-STACK_NAME = re.compile(r"[A-Za-z][-A-Za-z0-9]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)

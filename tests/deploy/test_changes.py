@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from marketplace_metering.deploy import changes, progress
-from marketplace_metering.deploy.errors import DeployError
+from marketplace_metering.deploy import DeployError, changes, progress
 
 ADD = {"Action": "Add", "LogicalResourceId": "Ledger", "ResourceType": "AWS::DynamoDB::Table"}
 

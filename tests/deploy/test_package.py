@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,13 @@ def test_it_holds_no_tests_no_command_line_and_nothing_native(package: Package) 
         names = archive.namelist()
     assert names == sorted(names)
     folders = {name.split("/")[1] for name in names if name.startswith("marketplace_metering/")}
-    assert {each for each in folders if "." not in each} == {"adapters", "aws_lambda", "core"}
+    assert {each for each in folders if "." not in each} == {
+        "adapters",
+        "aws_lambda",
+        "core",
+        "files",
+        "jobs",
+    }
     assert not [name for name in names if "__pycache__" in name or "swagger" in name]
     for ending in (".so", ".pyd", ".pyc", ".pyi"):
         assert not [name for name in names if name.endswith(ending)]
@@ -71,12 +78,34 @@ def test_its_clients_know_every_service_and_the_newest_members(unpacked: Path) -
     services = sorted(packaging.SERVICES)
     program = (
         "import boto3; from marketplace_metering.adapters.aws.metering_api import connect; "
-        "from marketplace_metering.adapters.aws import doorbell, gauges, notifier, role, successor;"
+        "from marketplace_metering.adapters.aws import assumed_role, doorbell, self_invocation;"
+        "from marketplace_metering.adapters.aws import topic;"
         f"[boto3.client(name, region_name='eu-west-1') for name in {services}]; "
         "members = connect('us-east-1').meta.service_model.shape_for('UsageRecord').members; "
         "print(*members)"
     )
     assert {"QuantityAsDecimal", "LicenseArn"} <= set(_run(unpacked, program).split())
+
+
+class Distribution:
+    """What `_needs` looks at."""
+
+    requires = (
+        "plain>=1,<2",
+        "Under_Score.And-Dot (>=3)",
+        "here; python_version >= '3.11'",
+        "elsewhere; python_version < '3' or sys_platform == 'atari'",
+        "wanted_by_an_extra>=1; extra == 'crt'",
+        "with-an-extra[crt]; sys_platform != 'atari'",
+    )
+
+
+def test_what_a_distribution_needs_here_follows_from_its_markers() -> None:
+    distribution: Any = Distribution()
+
+    needed = packaging._needs(distribution)
+
+    assert needed == ["plain", "under-score-and-dot", "here", "with-an-extra"]
 
 
 def test_the_store_loads_from_the_package(unpacked: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from marketplace_metering.local import LocalError
 from marketplace_metering.local.background import Background, alone, answers
-from marketplace_metering.local.errors import LocalError
 from marketplace_metering.local.ministack import free_port
 from tests.deploy.story import until
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from marketplace_metering.local import emulator_main, ministack
-from marketplace_metering.local.errors import LocalError
+from marketplace_metering.local import LocalError, emulator_main, ministack
 
 
 def test_an_installed_one_is_taken(tmp_path: Path) -> None:

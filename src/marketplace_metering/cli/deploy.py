@@ -197,12 +197,11 @@ def _aws(region: str | None, profile: str | None) -> Iterator[boto3.session.Sess
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from marketplace_metering.deploy.errors import DeployError
-    from marketplace_metering.deploy.package import PackageError
+    from marketplace_metering.deploy import DeployError
 
     try:
         yield boto3.session.Session(region_name=region, profile_name=profile)
-    except (DeployError, PackageError) as error:
+    except DeployError as error:
         raise AwsFailure(str(error)) from error
     except ClientError as error:
         said = error.response.get("Error", {})

@@ -125,13 +125,12 @@ def _said() -> Iterator[None]:
     """What goes wrong is said, not traced."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from marketplace_metering.deploy.errors import DeployError
-    from marketplace_metering.deploy.package import PackageError
-    from marketplace_metering.local.errors import LocalError
+    from marketplace_metering.deploy import DeployError
+    from marketplace_metering.local import LocalError
 
     try:
         yield
-    except (LocalError, DeployError, PackageError) as error:
+    except (LocalError, DeployError) as error:
         raise LocalFailure(str(error)) from error
     except (ClientError, BotoCoreError) as error:
         raise LocalFailure(

@@ -20,6 +20,9 @@ LICENSE_ARN = re.compile(
 PRODUCT_CODE = re.compile(r"[-a-zA-Z0-9/=:_.@]{1,255}")  # [M6]
 # [M7] exactly 12 digits, and leading zeros matter.
 ACCOUNT = re.compile(r"[0-9]{12}")
+# A stack's name begins the names of all that it holds. CloudFormation: a letter first, then
+# letters, digits and hyphens. The longest is a function's: <stack>-MeteringProcessor in at most 64.
+STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,45}")
 
 
 @dataclass(frozen=True, slots=True, order=True)

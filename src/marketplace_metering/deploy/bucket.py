@@ -7,7 +7,7 @@ import json
 from botocore.exceptions import ClientError
 
 from marketplace_metering.adapters.aws.clients import AwsClient
-from marketplace_metering.deploy.errors import DeployError
+from marketplace_metering.deploy import DeployError
 from marketplace_metering.deploy.package import Package
 
 PREFIX = "marketplace-metering"

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from marketplace_metering.adapters.aws.clients import AwsClient
-from marketplace_metering.deploy.errors import DeployError
+from marketplace_metering.deploy import DeployError
 
 # A stack in one of these states has to be deleted before it can be made anew.
 STILLBORN = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})

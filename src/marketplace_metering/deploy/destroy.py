@@ -15,8 +15,7 @@ from marketplace_metering.adapters.dynamodb.items.tables import (
     table_names,
 )
 from marketplace_metering.core.record_rules import PENDING_VALUES
-from marketplace_metering.deploy import changes, progress
-from marketplace_metering.deploy.errors import DeployError
+from marketplace_metering.deploy import DeployError, changes, progress
 from marketplace_metering.deploy.progress import StackEvent
 from marketplace_metering.deploy.stack import POLL_S, existing_tables
 

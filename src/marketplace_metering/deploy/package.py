@@ -9,7 +9,6 @@ knows `LicenseArn` and `QuantityAsDecimal`. The same environment gives the same 
 from __future__ import annotations
 
 import hashlib
-import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,21 +16,16 @@ from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from marketplace_metering.deploy import DeployError
+
 PACKAGE = "marketplace_metering"
 ROOTS = ("boto3", "aws-lambda-powertools")
 # What runs elsewhere: on a person's machine, in the application, in tests.
 LEFT_OUT = frozenset(
-    {
-        "cli",
-        "demo",
-        "deploy",
-        "local",
-        "recorder",
-        "simulation",
-        "simulator",
-        "sqlite",
-        "__pycache__",
-    }
+    {"cli", "deploy", "local", "proof", "recorder", "simulator", "sqlite", "__pycache__"}
 )
 # botocore describes some 400 services in about 20 MB; these are the ones the functions talk to.
 SERVICES = frozenset({"dynamodb", "lambda", "meteringmarketplace", "sns", "sqs", "sts"})
@@ -41,7 +35,7 @@ STAMP = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
 MODE = 0o644 << 16
 
 
-class PackageError(Exception):
+class PackageError(DeployError):
     """The package cannot be built from this environment; the message says what to install."""
 
 
@@ -111,19 +105,13 @@ def _distributions() -> Iterator[metadata.Distribution]:
 
 
 def _needs(distribution: metadata.Distribution) -> list[str]:
-    """The names that a distribution requires here, extras left out."""
-    needed = []
-    for requirement in distribution.requires or ():
-        specifier, _semicolon, marker = requirement.partition(";")
-        name = re.split(r"[^A-Za-z0-9._-]", specifier.strip(), maxsplit=1)[0]
-        if "extra" in marker or (marker and not _is_installed(name)):
-            continue  # what a marker asks for on other Pythons is not installed on this one
-        needed.append(re.sub(r"[-_.]+", "-", name).lower())
-    return needed
-
-
-def _is_installed(name: str) -> bool:
-    return next(iter(metadata.distributions(name=name)), None) is not None
+    """The names that a distribution requires on this machine and Python, extras left out."""
+    requirements = map(Requirement, distribution.requires or ())
+    return [
+        canonicalize_name(each.name)
+        for each in requirements
+        if each.marker is None or each.marker.evaluate({"extra": ""})
+    ]
 
 
 def _files_of(distribution: metadata.Distribution) -> Iterator[tuple[str, bytes]]:

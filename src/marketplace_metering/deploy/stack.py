@@ -6,7 +6,6 @@ emulator.
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,14 +16,12 @@ from botocore.exceptions import ClientError
 
 from marketplace_metering.adapters.aws.clients import AwsClient
 from marketplace_metering.adapters.dynamodb.items.tables import table_names
-from marketplace_metering.deploy import bucket, changes, progress, template
+from marketplace_metering.core.identity import STACK_NAME
+from marketplace_metering.deploy import DeployError, bucket, changes, progress, template
 from marketplace_metering.deploy.changes import ChangeSet
-from marketplace_metering.deploy.errors import DeployError
 from marketplace_metering.deploy.package import Package, build
 from marketplace_metering.deploy.progress import StackEvent
 
-# The longest name in the stack is a function's: <stack>-MeteringProcessor in at most 64 letters.
-STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,45}")
 POLL_S = 2.0
 
 

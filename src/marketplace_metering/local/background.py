@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from marketplace_metering.local.errors import LocalError
+from marketplace_metering.local import LocalError
 
 START_PATIENCE_S = 60.0
 STOP_PATIENCE_S = 10.0

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
-from marketplace_metering.local.errors import LocalError
+from marketplace_metering.local import LocalError
 
 REQUIREMENTS_FILE = "ministack.txt"
 HOST = "127.0.0.1"

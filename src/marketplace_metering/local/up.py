@@ -17,9 +17,8 @@ from dataclasses import dataclass, field
 import boto3
 
 from marketplace_metering.deploy import stack as stacks
-from marketplace_metering.local import cast, ministack
+from marketplace_metering.local import LocalError, cast, ministack
 from marketplace_metering.local.background import alone
-from marketplace_metering.local.errors import LocalError
 from marketplace_metering.local.home import Home, LocalPipeline, beside_proxies, to_unset
 from marketplace_metering.local.ministack import HOST, REGION, Say, free_port
 

@@ -22,7 +22,7 @@ What holds for every method of a store:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -369,3 +369,40 @@ class Ports:
     marketplace: Marketplace
     clock: Clock
     notifier: Notifier
+
+
+class Doorbell(Protocol):
+    """How the processor on AWS is woken: a signal without content; what is due is in the ledger."""
+
+    def ring(self) -> None:
+        """Have due entries sent soon; may be called at any time, and more often than needed.
+
+        To be called after entries were sealed and when a run stops with work left. An error means
+        that perhaps nothing was woken. No money depends on it: a clock rings as well.
+        """
+
+
+class Successor(Protocol):
+    """How a job whose time is up goes on."""
+
+    def start(self, event: Mapping[str, object]) -> None:
+        """Begin a further run with this event, without waiting for it.
+
+        Only to be called after a run that got something done: otherwise each run begins another for
+        ever. An error means that perhaps none was begun: what is pending is sealed by the next
+        hour's run. Two runs instead of one are harmless, because sealing is atomic.
+        """
+
+
+class Gauges(Protocol):
+    """How far behind metering is, at the cost of a few reads.
+
+    For alarms alone: an answer may be a moment old, so no decision about money may rest on it. An
+    error means that it is unknown; it must never be measured as "nothing is behind".
+    """
+
+    def oldest_pending_at(self) -> datetime | None:
+        """When the oldest usage without an outcome happened; None if there is none."""
+
+    def earliest_deadline(self) -> datetime | None:
+        """The deadline of the unsettled entry with the least time left; None if there is none."""

@@ -7,43 +7,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn
 
 from marketplace_metering.aws_lambda.telemetry import MetricNotifier, log, take_over_logs
 from marketplace_metering.core.ledger import Alarm
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.jobs.deliver_alarms import deliver_alarms
-from marketplace_metering.ports import Clock, Marketplace, Notifier, Ports
+from marketplace_metering.ports import (
+    Clock,
+    Doorbell,
+    Gauges,
+    Marketplace,
+    Notifier,
+    Ports,
+    Successor,
+)
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from marketplace_metering.adapters.aws.clients import AwsClient
     from marketplace_metering.settings import Settings
-
-
-class Doorbell(Protocol):
-    """How the processor is woken."""
-
-    def ring(self) -> None:
-        """Say that entries are due."""
-
-
-class Successor(Protocol):
-    """How the job goes on after its time."""
-
-    def start(self, event: Mapping[str, object]) -> None:
-        """Invoke it once more with this event."""
-
-
-class Gauges(Protocol):
-    """What the store tells about its state, at the cost of a few reads."""
-
-    def oldest_pending_at(self) -> datetime | None:
-        """When the oldest usage without an outcome happened, if there is any."""
-
-    def earliest_deadline(self) -> datetime | None:
-        """The deadline of the unsettled entry that has the least time left, if there is any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +108,17 @@ class WarmClients:
 
 
 def job_app() -> App:
-    """The job's, from the function's environment."""
-    return _lasting(sends=False).app()
+    """The job's, as the function's environment says."""
+    return _clients(sends=False).app()
 
 
 def processor_app() -> App:
-    """The processor's, from the function's environment."""
-    return _lasting(sends=True).app()
+    """The processor's, as the function's environment says."""
+    return _clients(sends=True).app()
 
 
 @cache
-def _lasting(sends: bool) -> WarmClients:
+def _clients(sends: bool) -> WarmClients:
     take_over_logs()
     return connect_all(os.environ, sends)
 

@@ -1,4 +1,4 @@
-"""One run of each function: a use case within its time, then whoever has to know."""
+"""One run of each function: a use case within its time, then alarms, log and metrics."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from marketplace_metering.aws_lambda.app import App
 from marketplace_metering.aws_lambda.events import JobRequest
 from marketplace_metering.aws_lambda.telemetry import (
     log,
-    log_job,
-    log_processor,
     measure_age,
-    measure_job,
-    measure_processor,
+    report_job,
+    report_processor,
 )
 from marketplace_metering.jobs.seal import SealReport, seal
 from marketplace_metering.jobs.submit import Stop, submit
@@ -53,8 +51,7 @@ def run_job(app: App, request: JobRequest, context: Context) -> tuple[SealReport
     if continues:
         app.successor.start(request.next_round())
     app.deliver_alarms()
-    log_job(report)
-    measure_job(report)
+    report_job(report)
     _measure_age(app)
     return report, continues
 
@@ -71,8 +68,7 @@ def run_processor(app: App, context: Context) -> None:
         log.info("time is up with work left; ringing again")
         app.doorbell.ring()
     app.deliver_alarms()
-    log_processor(report)
-    measure_processor(report)
+    report_processor(report)
     _measure_age(app)
 
 

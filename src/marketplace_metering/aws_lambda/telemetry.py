@@ -15,6 +15,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.metrics import MetricUnit
 
+from marketplace_metering.aws_lambda.events import figures_of
 from marketplace_metering.core.ledger import Alarm, AlarmKind, State
 from marketplace_metering.core.limits import WINDOW_LENGTH
 from marketplace_metering.jobs.seal import SealReport
@@ -60,16 +61,30 @@ def flush() -> None:
         metrics.flush_metrics()
 
 
-def measure_job(report: SealReport) -> None:
-    """A finished run of the job."""
+def report_job(report: SealReport) -> None:
+    """A finished run of the job: one line of the log, and what is counted."""
+    log.info("sealed", extra={**figures_of(report), "is_cut_short": report.is_cut_short})
     count(Name.JOB_RUNS, 1)
     count(Name.SEALED_ENTRIES, report.entries)
     count(Name.SEALED_RECORDS, report.records)
     count(Name.WAITING_RECORDS, sum(report.waiting_records.values()))
 
 
-def measure_processor(report: SubmitReport) -> None:
-    """A finished run of the processor."""
+def report_processor(report: SubmitReport) -> None:
+    """A finished run of the processor; a line of its own for what only a person can fix."""
+    log.info(
+        "submitted",
+        extra={
+            "requests": report.requests,
+            "entries": {str(state): report.entries[state] for state in State},
+            "marked_usage_records": report.written_back,
+            "ended_because": str(report.stop),
+        },
+    )
+    if report.words:
+        log.error("AWS stopped the run", extra={"why": str(report.stop), "words": report.words})
+    for product, words in report.blocked_products.items():
+        log.error("AWS refuses the product", extra={"product": product, "words": words})
     is_blocked = report.stop in (Stop.ACCOUNT, Stop.NO_ANSWER) or report.blocked_products
     count(Name.PROCESSOR_RUNS, 1)
     count(Name.REQUESTS, report.requests)
@@ -91,37 +106,3 @@ class MetricNotifier:
         """All of it but what is billed after all."""
         failed = [each for each in alarms if each.kind is not AlarmKind.CARRIED_ACROSS_MONTH]
         count(Name.FAILED_USAGE, len(failed))
-
-
-def log_job(report: SealReport) -> None:
-    """One line for a run of the job."""
-    log.info(
-        "sealed",
-        extra={
-            "entries": report.entries,
-            "usage_records": report.records,
-            "quantity": str(report.quantity),
-            "carried": str(report.carried),
-            "rejected_usage_records": report.rejected_records,
-            "left_pending": {str(why): number for why, number in report.waiting_records.items()},
-            "contended_meters": report.contended_books,
-            "is_cut_short": report.is_cut_short,
-        },
-    )
-
-
-def log_processor(report: SubmitReport) -> None:
-    """One line for a run of the processor, and one for what only a person can mend."""
-    log.info(
-        "submitted",
-        extra={
-            "requests": report.requests,
-            "entries": {str(state): report.entries[state] for state in State},
-            "marked_usage_records": report.written_back,
-            "ended_because": str(report.stop),
-        },
-    )
-    if report.words:
-        log.error("AWS stopped the run", extra={"why": str(report.stop), "words": report.words})
-    for product, words in report.blocked_products.items():
-        log.error("AWS refuses the product", extra={"product": product, "words": words})

@@ -74,13 +74,13 @@ def up(
             emulator_port=port,
             simulator_port=simulator_port,
         )
-        world = bring_up(default_home(), request, _say)
+        pipeline = bring_up(default_home(), request, _say)
     if as_json:
-        print_json({"stack": world.stack, "environment": world.environment})
+        print_json({"stack": pipeline.stack, "environment": pipeline.environment})
         return
-    for line in _exports(world):
+    for line in _exports(pipeline):
         click.echo(line)
-    _say(_next_steps(world))
+    _say(_next_steps(pipeline))
 
 
 @local.command()
@@ -93,15 +93,15 @@ def down() -> None:
     from marketplace_metering.local.up import down as take_down
 
     home = default_home()
-    world = home.world()
+    pipeline = home.pipeline()
     with _said():
         ended = take_down(home)
     if not ended:
         _say("nothing was up")
         return
     _say(f"stopped: {', '.join(ended)}; the usage in them is gone")
-    if world is not None:
-        click.echo(f"unset {' '.join(world.environment)}")
+    if pipeline is not None:
+        click.echo(f"unset {' '.join(pipeline.environment)}")
 
 
 @local.command()
@@ -152,23 +152,23 @@ def _say(words: str) -> None:
     click.echo(words, err=True)
 
 
-def _exports(world: LocalPipeline) -> Iterator[str]:
+def _exports(pipeline: LocalPipeline) -> Iterator[str]:
     from marketplace_metering.local.home import beside_proxies, to_unset
 
-    if in_the_way := to_unset(os.environ, world):
+    if in_the_way := to_unset(os.environ, pipeline):
         yield f"unset {' '.join(in_the_way)}"
-    for name, value in {**world.environment, **beside_proxies(os.environ)}.items():
+    for name, value in {**pipeline.environment, **beside_proxies(os.environ)}.items():
         yield f"export {name}={shlex.quote(value)}"
 
 
-def _next_steps(world: LocalPipeline) -> str:
+def _next_steps(pipeline: LocalPipeline) -> str:
     return f"""
-up: stack {world.stack} at {world.emulator_url}, metered by the simulator at {world.simulator_url}
+up: stack {pipeline.stack} at {pipeline.emulator_url}, metered by the simulator at {pipeline.simulator_url}
 Export what stands above, or begin with: eval "$(metering local up)". Then try:
   python examples/local_app.py                  record usage as an application does
-  aws lambda invoke --function-name {world.stack}-MeteringJob --payload '{{}}' response.json
+  aws lambda invoke --function-name {pipeline.stack}-MeteringJob --payload '{{}}' response.json
   metering status                               the books
-  curl {world.simulator_url}/_simulator/usage   what was billed
+  curl {pipeline.simulator_url}/_simulator/usage   what was billed
 Products abc123xyz456 and def789uvw012; buyers 123456789012, 111122223333 and 444455556666;
 999900001111 has ended its subscription and is refused. See docs/guide.md.
 """.rstrip()
@@ -177,7 +177,7 @@ Products abc123xyz456 and def789uvw012; buyers 123456789012, 111122223333 and 44
 def _print_json(found: Status) -> None:
     from marketplace_metering.cli.render import print_json
 
-    if found.world is None:
+    if found.pipeline is None:
         print_json({"is_up": False})
         return
     parts = {
@@ -192,7 +192,7 @@ def _print_json(found: Status) -> None:
     print_json(
         {
             "is_up": found.is_well,
-            "stack": found.world.stack,
+            "stack": found.pipeline.stack,
             **parts,
             "billed_windows": found.billed_count,
         }
@@ -200,7 +200,7 @@ def _print_json(found: Status) -> None:
 
 
 def _print(found: Status) -> None:
-    if found.world is None:
+    if found.pipeline is None:
         click.echo("not up; `metering local up` starts it")
         return
     for part in found.parts:
@@ -210,7 +210,7 @@ def _print(found: Status) -> None:
             state = "up" if part.is_answering else "does not answer; its log: " + part.log
             click.echo(f"{part.name:<10} pid {part.pid:<8} {part.url}  {state}")
     if found.is_well:
-        click.echo(f"stack      {found.world.stack}")
+        click.echo(f"stack      {found.pipeline.stack}")
         click.echo(f"billed     {found.billed_count} windows, says the simulator")
     else:
         click.echo("`metering local up` starts afresh")

@@ -16,7 +16,7 @@ UNCONSTRAINED = "us-east-1"  # the one region that CreateBucket must not be told
 
 
 def default_name(stack: str, account: str, region: str) -> str:
-    """The bucket of a stack: its name is the account's own, so nobody else can hold it by luck."""
+    """The bucket of a stack: its name is the account's own, so no other can hold it."""
     tail = f"-artifacts-{account}-{region}"
     return stack.lower()[: BUCKET_NAME_LENGTH_MAX - len(tail)].rstrip("-") + tail
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from marketplace_metering.adapters.aws.clients import AwsClient
 from marketplace_metering.deploy import DeployError
 
-# A stack in one of these states has to be deleted before it can be made anew.
+# A stack in one of these states has to be deleted before it can be made again.
 STILLBORN = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
 IN_REVIEW = "REVIEW_IN_PROGRESS"  # a change set was made for it, and never applied
 # How CloudFormation says "nothing to do": by words, it has no code for it.

@@ -53,7 +53,7 @@ def follow(
     """Report each event once until the operation ends; answers its last status and its failures."""
     failures: list[StackEvent] = []
     while True:
-        # The status first: whatever led to it is then among the events.
+        # The status first: the event that led to it is then among them.
         status = _status(cloudformation, stack_id)
         for each in reversed(list(_events(cloudformation, stack_id))):
             if each["EventId"] not in seen:

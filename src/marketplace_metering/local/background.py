@@ -1,8 +1,8 @@
 """Processes in the background. A lock of the kernel tells the living from the dead.
 
 Each process inherits its locked file and holds the lock as long as it lives. So a process that was
-killed, or a machine that was started again, is never mistaken for a living one, whoever got its
-number since.
+killed, or a machine that was started again, is never mistaken for a living one, even if another
+process has got its number since.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Background:
             raise LocalError(f"the {self.name} runs already (pid {pid})")
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.pid_file, "a+") as lock, open(self.log, "wb") as log:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # free but for somebody who asks `pid` this instant
+            fcntl.flock(lock, fcntl.LOCK_EX)  # free but for a process that asks `pid` this instant
             lock.truncate(0)
             process = subprocess.Popen(  # noqa: S603 - programs of ours, no shell
                 command,
@@ -153,7 +153,7 @@ def answers(url: str, certificate: Path | None = None) -> bool:
 
 def request(url: str, body: bytes | None = None, certificate: Path | None = None) -> bytes:
     """The body of an answer; a POST if there is something to send. Raises OSError."""
-    # No proxy lies between this machine and itself, whatever the environment says.
+    # No proxy lies between this machine and itself, even if the environment names one.
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     if certificate is not None:
         context = ssl.create_default_context(cafile=certificate)

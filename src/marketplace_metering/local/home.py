@@ -12,7 +12,7 @@ from marketplace_metering.local.background import Background
 from marketplace_metering.local.ministack import HOST, client_environment
 
 STORE = "METERING_STORE"
-# What would lead a client elsewhere, whatever else is exported.
+# What would lead a client elsewhere, although the rest is exported.
 IN_THE_WAY = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 ENDPOINT = "AWS_ENDPOINT_URL_"  # of one service: it goes before that of all
 NO_PROXY = "no_proxy"
@@ -33,9 +33,9 @@ class LocalPipeline:
         return {**clients, STORE: f"dynamodb://{self.stack}"}
 
 
-def to_unset(environment: Mapping[str, str], world: LocalPipeline) -> list[str]:
+def to_unset(environment: Mapping[str, str], pipeline: LocalPipeline) -> list[str]:
     """What there is in an environment that would lead a client elsewhere."""
-    exported = world.environment
+    exported = pipeline.environment
     return sorted(
         name
         for name in environment
@@ -68,18 +68,18 @@ class Home:
         """The metering simulator's process."""
         return Background("simulator", self.folder)
 
-    def world(self) -> LocalPipeline | None:
+    def pipeline(self) -> LocalPipeline | None:
         """What was last brought up, whether it still lives or not."""
         try:
             return LocalPipeline(**json.loads(self._state.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
-            return None  # nothing, or of another version: whoever lives is known by its lock
+            return None  # nothing, or of another version: a lock shows what lives
 
-    def remember(self, world: LocalPipeline) -> None:
+    def remember(self, pipeline: LocalPipeline) -> None:
         """Keep what was brought up."""
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self._state.with_suffix(".new")
-        partial.write_text(json.dumps(asdict(world)), encoding="utf-8")
+        partial.write_text(json.dumps(asdict(pipeline)), encoding="utf-8")
         partial.replace(self._state)
 
     def forget(self) -> None:

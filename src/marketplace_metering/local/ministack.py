@@ -53,7 +53,7 @@ def process_environment(
     """What the emulator's process gets: nothing of the person's own AWS settings.
 
     The Lambda functions inherit what clients need, so that they find the simulator. A strict one
-    speaks TLS only, checks signatures, and lets nobody do what no policy allows.
+    speaks TLS only, checks signatures, and allows only what a policy allows.
     """
     return {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -80,7 +80,7 @@ def client_environment(url: str, metering_url: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -99,7 +99,7 @@ def _installed(folder: Path, say: Say) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # Written last: what was interrupted is made anew.
+            # Written last: what was interrupted is made again.
             is_complete = installed.exists() and os.access(python, os.X_OK)
             if not is_complete or installed.read_text(encoding="utf-8") != requirements:
                 say(f"installing the AWS emulator into {folder} (once, about 90 MB) ...")

@@ -28,34 +28,34 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Both processes; no world means that nothing was brought up."""
+    """Both processes; no pipeline means that nothing was brought up."""
 
-    world: LocalPipeline | None
+    pipeline: LocalPipeline | None
     parts: tuple[Part, ...] = ()
     billed_count: int = 0  # windows that the simulator accepted
 
     @property
     def is_well(self) -> bool:
         """Whether everything is up."""
-        return self.world is not None and all(part.is_well for part in self.parts)
+        return self.pipeline is not None and all(part.is_well for part in self.parts)
 
 
 def status(home: Home) -> Status:
     """Look, and change nothing."""
-    world = home.world()
-    if world is None:
+    pipeline = home.pipeline()
+    if pipeline is None:
         return Status(None)
-    health = world.emulator_url + ministack.HEALTH_PATH
-    simulator_health = f"{world.simulator_url}/_simulator/health"
+    health = pipeline.emulator_url + ministack.HEALTH_PATH
+    simulator_health = f"{pipeline.simulator_url}/_simulator/health"
     parts = tuple(
         Part(each.name, url, each.pid(), each.pid() is not None and answers(at), str(each.log))
         for each, url, at in (
-            (home.emulator, world.emulator_url, health),
-            (home.simulator, world.simulator_url, simulator_health),
+            (home.emulator, pipeline.emulator_url, health),
+            (home.simulator, pipeline.simulator_url, simulator_health),
         )
     )
-    return Status(world, parts, _billed(world) if parts[-1].is_well else 0)
+    return Status(pipeline, parts, _billed(pipeline) if parts[-1].is_well else 0)
 
 
-def _billed(world: LocalPipeline) -> int:
-    return len(json.loads(request(f"{world.simulator_url}/_simulator/usage"))["usage"])
+def _billed(pipeline: LocalPipeline) -> int:
+    return len(json.loads(request(f"{pipeline.simulator_url}/_simulator/usage"))["usage"])

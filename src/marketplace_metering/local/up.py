@@ -44,13 +44,13 @@ class Request:
 def up(home: Home, request: Request, say: Say) -> LocalPipeline:
     """Have emulator, simulator, stack and buyers; answers where they are."""
     with alone(home.folder):
-        world = _living(home, request, say) or _started(home, request, say)
-        world = LocalPipeline(world.emulator_url, world.simulator_url, request.stack)
-        home.remember(world)
-        with exported(world):
+        pipeline = _living(home, request, say) or _started(home, request, say)
+        pipeline = LocalPipeline(pipeline.emulator_url, pipeline.simulator_url, request.stack)
+        home.remember(pipeline)
+        with exported(pipeline):
             _deploy(request, say)
             _check_job(request.stack)
-        return world
+        return pipeline
 
 
 def down(home: Home) -> tuple[str, ...]:
@@ -68,15 +68,15 @@ def _stop(home: Home) -> tuple[str, ...]:
 
 def _living(home: Home, request: Request, say: Say) -> LocalPipeline | None:
     """What is up already, if all of it is."""
-    world = home.world()
+    pipeline = home.pipeline()
     pids = {each.name: each.pid() for each in (home.emulator, home.simulator)}
     alive = [f"the {name} (pid {pid})" for name, pid in pids.items() if pid is not None]
-    if world is not None and len(alive) == len(pids):
-        _check_port("port", request.emulator_port, world.emulator_url)
-        _check_port("simulator-port", request.simulator_port, world.simulator_url)
+    if pipeline is not None and len(alive) == len(pids):
+        _check_port("port", request.emulator_port, pipeline.emulator_url)
+        _check_port("simulator-port", request.simulator_port, pipeline.simulator_url)
         say(f"already up: {' and '.join(alive)}")
-        return world
-    if world is not None or alive:
+        return pipeline
+    if pipeline is not None or alive:
         gone = " and ".join(f"the {name}" for name, pid in pids.items() if pid is None)
         say(f"{gone or 'what is known'} of an earlier `up` is gone: starting afresh")
         _stop(home)
@@ -97,7 +97,7 @@ def _started(home: Home, request: Request, say: Say) -> LocalPipeline:
     simulator_port = _port("simulator-port", request.simulator_port, SIMULATOR_PORT)
     emulator_url = f"http://{HOST}:{emulator_port}"
     simulator_url = f"http://{HOST}:{simulator_port}"
-    world = LocalPipeline(emulator_url, simulator_url, request.stack)
+    pipeline = LocalPipeline(emulator_url, simulator_url, request.stack)
     clients = ministack.client_environment(emulator_url, simulator_url)
     try:
         say(f"starting the metering simulator at {simulator_url}")
@@ -117,8 +117,8 @@ def _started(home: Home, request: Request, say: Say) -> LocalPipeline:
     except BaseException:
         _stop(home)
         raise
-    home.remember(world)
-    return world
+    home.remember(pipeline)
+    return pipeline
 
 
 def _port(option: str, asked_for: int | None, default: int) -> int:
@@ -137,13 +137,13 @@ def _port(option: str, asked_for: int | None, default: int) -> int:
 
 
 @contextmanager
-def exported(world: LocalPipeline) -> Iterator[None]:
+def exported(pipeline: LocalPipeline) -> Iterator[None]:
     """Act in this process as a shell does that exported the environment: it cannot reach AWS."""
     before = dict(os.environ)
     try:
-        for name in to_unset(before, world):
+        for name in to_unset(before, pipeline):
             del os.environ[name]
-        os.environ.update({**world.environment, **beside_proxies(before)})
+        os.environ.update({**pipeline.environment, **beside_proxies(before)})
         yield
     finally:
         os.environ.clear()

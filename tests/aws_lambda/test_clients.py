@@ -23,10 +23,10 @@ def test_what_is_asked_for_is_what_the_client_does(monkeypatch: pytest.MonkeyPat
     client = connect(
         "sqs",
         session=session,
-        attempts=3,
-        connect_timeout_s=1,
-        read_timeout_s=2,
-        connections=4,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        connect_timeout=1,
+        read_timeout=2,
+        max_pool_connections=4,
         endpoint_url="http://127.0.0.1:9",
         proxies={},
     )

@@ -161,14 +161,14 @@ def _exports(pipeline: LocalPipeline) -> Iterator[str]:
         yield f"export {name}={shlex.quote(value)}"
 
 
-def _next_steps(pipeline: LocalPipeline) -> str:
+def _next_steps(local: LocalPipeline) -> str:
     return f"""
-up: stack {pipeline.stack} at {pipeline.emulator_url}, metered by the simulator at {pipeline.simulator_url}
+up: stack {local.stack} at {local.emulator_url}, metered by the simulator at {local.simulator_url}
 Export what stands above, or begin with: eval "$(metering local up)". Then try:
   python examples/local_app.py                  record usage as an application does
-  aws lambda invoke --function-name {pipeline.stack}-MeteringJob --payload '{{}}' response.json
+  aws lambda invoke --function-name {local.stack}-MeteringJob --payload '{{}}' response.json
   metering status                               the books
-  curl {pipeline.simulator_url}/_simulator/usage   what was billed
+  curl {local.simulator_url}/_simulator/usage   what was billed
 Products abc123xyz456 and def789uvw012; buyers 123456789012, 111122223333 and 444455556666;
 999900001111 has ended its subscription and is refused. See docs/guide.md.
 """.rstrip()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
+from marketplace_metering.adapters.aws.clients import AwsClient
 from marketplace_metering.adapters.dynamodb.items.tables import (
     PENDING_INDEX,
     UNSETTLED_INDEX,
@@ -65,9 +66,9 @@ def unbilled(session: boto3.session.Session, stack: str, looks_at_all: bool = Fa
         "Select": "COUNT",
     }
     return Unbilled(
-        sum(_count(_pages(dynamodb.query, pending)) for pending in shards),
-        _count(_pages(dynamodb.query, sealed)) + _count(_pages(dynamodb.query, parked)),
-        _count(_pages(dynamodb.scan, failed)) if looks_at_all else 0,
+        sum(_count(dynamodb, "query", pending) for pending in shards),
+        sum(_count(dynamodb, "query", unsettled) for unsettled in (sealed, parked)),
+        _count(dynamodb, "scan", failed) if looks_at_all else 0,
     )
 
 
@@ -122,24 +123,14 @@ def _index(table: str, index: str, attribute: str, value: str) -> dict[str, Any]
     }
 
 
-def _pages(read: Callable[..., Any], request: dict[str, Any]) -> Iterator[int]:
-    while True:
-        try:
-            page = read(**request)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == NO_TABLE:
-                return
-            raise
-        yield page["Count"]
-        if "LastEvaluatedKey" not in page:
-            return
-        request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-
-def _count(pages: Iterator[int]) -> int:
+def _count(dynamodb: AwsClient, operation: str, request: Mapping[str, Any]) -> int:
     found = 0
-    for count in pages:
-        found += count
-        if found >= COUNTED_MAX:
-            break
+    try:
+        for page in dynamodb.get_paginator(operation).paginate(**request):
+            found += page["Count"]
+            if found >= COUNTED_MAX:
+                break
+    except ClientError as error:
+        if error.response["Error"]["Code"] != NO_TABLE:
+            raise
     return found

@@ -13,7 +13,7 @@ from marketplace_metering.recorder.log import log
 from marketplace_metering.recorder.segments import RunningSum, Segment
 from marketplace_metering.recorder.settings import RecorderSettings
 from marketplace_metering.recorder.spool.memory import Spool
-from marketplace_metering.recorder.telemetry import Counters
+from marketplace_metering.recorder.telemetry import RecorderStats
 
 SEGMENT_BYTES = 4 * 1024 * 1024  # from here on a segment is frozen before its time
 SEGMENT_ENTRIES = 10_000
@@ -27,7 +27,7 @@ class ActiveSegment:
         self,
         settings: RecorderSettings,
         spool: Spool,
-        counters: Counters,
+        counters: RecorderStats,
         destination: str,
         wake: Callable[[], None],
     ) -> None:

@@ -11,7 +11,7 @@ from marketplace_metering.recorder.log import log, without_secrets
 from marketplace_metering.recorder.settings import OnRefused
 from marketplace_metering.recorder.sinks.port import Delivered, Sink
 from marketplace_metering.recorder.spool.memory import Spool, SpooledBatch
-from marketplace_metering.recorder.telemetry import Counters
+from marketplace_metering.recorder.telemetry import RecorderStats
 
 RETRY_FIRST_S = 0.5
 RETRY_LONGEST_S = 30.0
@@ -21,7 +21,7 @@ class Delivery:
     """The outbox of a recorder; used by one thread at a time."""
 
     def __init__(
-        self, sink: Sink, spool: Spool, counters: Counters, on_refused: OnRefused | None
+        self, sink: Sink, spool: Spool, counters: RecorderStats, on_refused: OnRefused | None
     ) -> None:
         self._sink = sink
         self._spool = spool
@@ -51,7 +51,9 @@ class Delivery:
             if self._left is None:
                 self._left = self._spool.load(batch)
             delivered = self._sink.put(self._left)
-            self._count(delivered)
+            self._counters.added += delivered.added
+            self._counters.already_there += delivered.already_there
+            self._counters.refused += len(delivered.clashes)
             for record, problem in delivered.clashes:
                 self._refuse(record, problem)
             self._left = delivered.left or None
@@ -66,11 +68,6 @@ class Delivery:
             self.failures_in_a_row = 0
             self._counters.last_failure = None
         return True
-
-    def _count(self, delivered: Delivered) -> None:
-        self._counters.added += delivered.added
-        self._counters.already_there += delivered.already_there
-        self._counters.refused += len(delivered.clashes)
 
     def _fail(self, delivered: Delivered) -> None:
         reason = delivered.reason or "the store gave no reason"

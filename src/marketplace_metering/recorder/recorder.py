@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from types import TracebackType
 from typing import Self, Unpack
 
 from marketplace_metering.core.limits import MICROS_PER_UNIT
@@ -21,7 +21,7 @@ from marketplace_metering.recorder.log import log, without_secrets
 from marketplace_metering.recorder.settings import RecorderOptions, RecorderSettings
 from marketplace_metering.recorder.sinks.port import Sink, open_sink
 from marketplace_metering.recorder.spool.memory import MemorySpool, Spool
-from marketplace_metering.recorder.telemetry import Counters, RecorderStats
+from marketplace_metering.recorder.telemetry import RecorderStats
 
 ADOPT_EVERY_S = 30.0
 EXIT_TIMEOUT_S = 10.0
@@ -81,10 +81,10 @@ class UsageRecorder:
     def _begin(self) -> None:
         """An empty recorder, with nothing waiting, no thread and fresh locks."""
         settings = self._settings
-        self._counters = Counters()
+        self._counters = RecorderStats()  # each count has one writer at a time
         self._delivery = Delivery(self._sink, self._spool, self._counters, settings.on_refused)
         self._worker = Worker(self)
-        wake = self._worker.wake if settings.background else _wake_nothing
+        wake = self._worker.wake if settings.background else lambda: None
         self._active = ActiveSegment(settings, self._spool, self._counters, self._sink.name, wake)
         self._add = self._active.add
         self._cycle = threading.Lock()  # held while spool and store are worked on
@@ -290,32 +290,17 @@ class UsageRecorder:
         """The counters so far, and what waits; see `RecorderStats`."""
         with self._active.lock:
             calls, repeated, size, calls_taken_out = self._active.waiting()
-            counters = self._counters
-            return RecorderStats(
-                recorded=counters.recorded + calls,
-                repeated=counters.repeated + repeated,
-                added=counters.added,
-                already_there=counters.already_there,
-                refused=counters.refused,
-                dropped=counters.dropped,
-                failed_rounds=counters.failed_rounds,
+            return replace(
+                self._counters,
+                recorded=self._counters.recorded + calls,
+                repeated=self._counters.repeated + repeated,
                 waiting_calls=calls + calls_taken_out,
                 waiting_batches=len(self._delivery),
                 waiting_bytes=self._delivery.waiting_bytes + size,
-                last_failure=counters.last_failure,
             )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
-
-
-def _wake_nothing() -> None:
-    """A recorder without a thread has nothing to wake."""

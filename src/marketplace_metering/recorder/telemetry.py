@@ -26,21 +26,7 @@ GAUGES = {
 PREFIX = "marketplace_metering.recorder."
 
 
-@dataclass(slots=True, eq=False)
-class Counters:
-    """Counts in the making; each has one writer at a time."""
-
-    recorded: int = 0
-    repeated: int = 0
-    added: int = 0
-    already_there: int = 0
-    refused: int = 0
-    dropped: int = 0
-    failed_rounds: int = 0
-    last_failure: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RecorderStats:
     """A recorder's counters since it was made, and what waits now.
 
@@ -61,17 +47,17 @@ class RecorderStats:
     What waits includes what dead processes left in the spool and this recorder took over.
     """
 
-    recorded: int
-    repeated: int
-    added: int
-    already_there: int
-    refused: int
-    dropped: int
-    failed_rounds: int
-    waiting_calls: int
-    waiting_batches: int
-    waiting_bytes: int
-    last_failure: str | None
+    recorded: int = 0
+    repeated: int = 0
+    added: int = 0
+    already_there: int = 0
+    refused: int = 0
+    dropped: int = 0
+    failed_rounds: int = 0
+    waiting_calls: int = 0
+    waiting_batches: int = 0
+    waiting_bytes: int = 0
+    last_failure: str | None = None
 
 
 class Counting(Protocol):

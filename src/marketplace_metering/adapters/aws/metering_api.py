@@ -7,9 +7,9 @@ after a first try that timed out would report "certainly not processed" of usage
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import boto3
 from botocore.exceptions import (
@@ -25,7 +25,7 @@ from botocore.exceptions import (
 )
 
 from marketplace_metering.adapters.aws import clients
-from marketplace_metering.adapters.aws.clients import AwsClient
+from marketplace_metering.adapters.aws.clients import ONE_REQUEST, AwsClient
 from marketplace_metering.core.batch import Batch
 from marketplace_metering.core.hours import EPOCH
 from marketplace_metering.core.ledger import EntryKey
@@ -118,9 +118,7 @@ class MarketplaceApi:
 def connect(
     region: str | None = None,
     session: boto3.session.Session | None = None,
-    *,
-    endpoint_url: str | None = None,
-    proxies: Mapping[str, str] | None = None,
+    **more: Any,  # noqa: ANN401 - as `clients.connect`
 ) -> AwsClient:
     """A client of the metering API for which one attempt is one request; see `clients.connect`."""
     session = session or boto3.session.Session()
@@ -128,8 +126,5 @@ def connect(
         "meteringmarketplace",
         region=region or session.region_name or REGION_DEFAULT,
         session=session,
-        attempts=1,
-        read_timeout_s=READ_TIMEOUT_S,
-        endpoint_url=endpoint_url,
-        proxies=proxies,
+        **{"retries": ONE_REQUEST, "read_timeout": READ_TIMEOUT_S, **more},
     )

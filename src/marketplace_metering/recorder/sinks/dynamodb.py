@@ -129,16 +129,17 @@ class DynamoDBSink:
     def _connect(self) -> None:
         if self._client is None:
             import boto3
-            from botocore.config import Config
 
-            config = Config(
+            from marketplace_metering.adapters.aws.clients import connect
+
+            self._client = connect(
+                "dynamodb",
+                region=self._region,
+                session=boto3.session.Session(),  # of this thread: the application has its own
                 connect_timeout=3,
                 read_timeout=5,
                 max_pool_connections=PUTS_AT_ONCE,
                 retries={"mode": "standard", "total_max_attempts": 3},
-            )
-            self._client = boto3.session.Session().client(
-                "dynamodb", region_name=self._region, config=config
             )
 
     def close(self) -> None:

@@ -194,7 +194,7 @@ class DiskSpool:
         try:
             text = batch.path.read_bytes()
         except FileNotFoundError:
-            log().error(f"{batch.path.name} is gone: somebody else took it away")
+            log().error(f"{batch.path.name} is gone: it was taken away")
             return []
         try:
             if not batch.path.stem.endswith(f"-{crc32(text):08x}"):

@@ -61,7 +61,7 @@ def _try_to_become_owner(directory: Path, destination: str) -> Owner | None:
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, json.dumps({"to": destination, "pid": os.getpid()}).encode())
-        # Locked before it has its name: nobody may find it without its owner.
+        # Locked before it has its name: no other process may find it without its owner.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         hidden.rename(path)
     except BaseException as error:
@@ -106,5 +106,5 @@ def adopt_owner(path: Path) -> Owner | None:
     try:
         destination = str(json.loads(os.read(descriptor, 65_536))["to"])
     except (ValueError, KeyError, TypeError):
-        destination = ""  # whose destination nobody knows is left to a person
+        destination = ""  # an unknown destination is left to a person
     return Owner(path, descriptor, destination)

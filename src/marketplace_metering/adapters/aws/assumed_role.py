@@ -5,8 +5,6 @@ AWS accepts usage only from the account that published the product (BatchMeterUs
 
 from __future__ import annotations
 
-from typing import Any
-
 import boto3
 import botocore.session
 from botocore.config import Config
@@ -32,6 +30,8 @@ class AssumedRole(CredentialProvider):
     def __init__(self, role_arn: str, external_id: str) -> None:
         super().__init__()
         self._own = botocore.session.get_session()
+        timeouts = Config(connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S)
+        self._own.set_default_client_config(timeouts)
         self._role_arn = role_arn
         self._extra = {"RoleSessionName": SESSION_NAME}
         if external_id:
@@ -40,16 +40,12 @@ class AssumedRole(CredentialProvider):
     def load(self) -> DeferredRefreshableCredentials:
         """Nothing is asked of STS before the first request is signed."""
         fetcher = AssumeRoleCredentialFetcher(
-            client_creator=self._sts,
+            client_creator=self._own.create_client,
             source_credentials=self._own.get_credentials(),
             role_arn=self._role_arn,
             extra_args=self._extra,
         )
         return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
-
-    def _sts(self, service: str, **credentials: Any) -> AwsClient:  # noqa: ANN401 - botocore's
-        config = Config(connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S)
-        return self._own.create_client(service, config=config, **credentials)
 
 
 def connect_as(role_arn: str, external_id: str, region: str | None) -> AwsClient:

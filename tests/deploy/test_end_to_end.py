@@ -34,7 +34,7 @@ def test_usage_is_billed_as_the_guide_says(
     said = invoke(session, outputs["MeteringJobFunction"], {})
 
     assert said["scope"] == "everything"
-    assert (said["entries"], said["usage_records"], said["quantity"]) == (3, 4, "24.5")
+    assert (said["entries"], said["usage_records"], said["quantity"]) == (3, 4, "24.5"), said
     until(lambda: not pending(table))
     items = table.scan()["Items"]
     done = [each for each in items if not each.get("metering_failed")]

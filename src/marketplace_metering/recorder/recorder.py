@@ -19,7 +19,8 @@ from marketplace_metering.recorder.delivery import Delivery
 from marketplace_metering.recorder.errors import SpoolUnusableError
 from marketplace_metering.recorder.log import log, without_secrets
 from marketplace_metering.recorder.settings import RecorderOptions, RecorderSettings
-from marketplace_metering.recorder.sinks.port import Sink, open_sink
+from marketplace_metering.recorder.sinks import open_sink
+from marketplace_metering.recorder.sinks.port import Sink
 from marketplace_metering.recorder.spool.memory import MemorySpool, Spool
 from marketplace_metering.recorder.telemetry import RecorderStats
 

@@ -1,14 +1,12 @@
-"""What a recorder needs from a store, and the store that a URL names."""
+"""What a recorder needs from a store."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from os.path import basename
 from typing import Protocol
 
 from marketplace_metering.core.record import Problem, UsageRecord
-from marketplace_metering.recorder.errors import RecorderSettingError
 
 
 @dataclass(slots=True, eq=False)
@@ -40,21 +38,3 @@ class Sink(Protocol):
 
     def abandon(self) -> None:
         """In a fork: forget connections without a word to the other side."""
-
-
-def open_sink(to: str | Sink) -> Sink:
-    """The store that a URL names; nothing is opened before the first put."""
-    if not isinstance(to, str):
-        return to
-    if to.startswith("sqlite:///") and basename(to) not in ("", ":memory:"):
-        from marketplace_metering.recorder.sinks.sqlite import SqliteSink
-
-        return SqliteSink(to)
-    if to.startswith("dynamodb://"):
-        from marketplace_metering.recorder.sinks.dynamodb import DynamoDBSink
-
-        return DynamoDBSink.of_url(to)
-    raise RecorderSettingError(
-        f"the recorder cannot write to {to!r}: give sqlite:///file, sqlite:////absolute/file, "
-        "dynamodb://STACK or dynamodb://STACK?region=REGION"
-    )

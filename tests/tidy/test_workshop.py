@@ -83,6 +83,32 @@ def test_contributing_names_what_there_is() -> None:
     assert named == folders - {"tests/support", "tests/__pycache__"}
 
 
+def test_a_python_counts_only_if_it_runs_and_is_that_version(tmp_path: Path) -> None:
+    """As under pyenv, whose shims are on the path for versions that are not switched on."""
+    find = ROOT / ".ci/find-python"
+
+    def found(version: str) -> str:
+        done = subprocess.run(
+            [find, version],
+            env={"PATH": f"{tmp_path}/shims:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode == 0) == bool(done.stdout)
+        return done.stdout.strip()
+
+    assert found("3.99") == ""
+    script(tmp_path / "shims/python3.99", "exit 127")
+    assert found("3.99") == ""
+    script(tmp_path / "shims/python3.99", "echo 3.98")
+    assert found("3.99") == ""
+    behind = script(tmp_path / "versions/3.99.1/bin/python3.99", "echo 3.99")
+    assert found("3.99") == str(behind)
+    direct = script(tmp_path / "shims/python3.99", "echo 3.99")
+    assert found("3.99") == str(direct)
+
+
 def test_an_old_python_is_told_so(tmp_path: Path) -> None:
     """The first thing that a newcomer may see."""
     said = set_up_with(
@@ -103,9 +129,7 @@ def test_a_set_up_that_fails_says_at_what_and_why(tmp_path: Path) -> None:
 
 def set_up_with(folder: Path, python: str) -> str:
     """What make says, on standard error, when the Python is a script that does this."""
-    path = folder / "python"
-    path.write_text(f"#!/bin/sh\n{python}\n")
-    path.chmod(0o755)
+    path = script(folder / "python", python)
     done = subprocess.run(
         ["make", "unit", f"PYTHON={path}", f"VENV={folder}/venv"],
         cwd=ROOT,
@@ -116,3 +140,11 @@ def set_up_with(folder: Path, python: str) -> str:
     )
     assert done.returncode != 0
     return done.stderr
+
+
+def script(path: Path, body: str) -> Path:
+    """A program for /bin/sh."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path

@@ -371,6 +371,9 @@ class Ports:
     notifier: Notifier
 
 
+# --- Beside the jobs: what the functions on AWS need ----------------------------------------------
+
+
 class Doorbell(Protocol):
     """How the processor on AWS is woken: a signal without content; what is due is in the ledger."""
 

@@ -109,17 +109,7 @@ def read_record(item: Mapping[str, object], now: datetime) -> UsageRecord | tupl
         )
     created_ns = _created_ns(item.get("create_timestamp"), now, problems)
     micros = _micros(item.get("quantity"), problems)
-    pending = item.get("metering_pending")
-    if pending is not None and pending not in PENDING_VALUES:
-        problems.append(
-            Problem.of(
-                "metering_pending",
-                pending,
-                'must be the string "true" for usage that is to be metered',
-                'write "metering_pending": "true", in quotes; a record that was metered before '
-                "is not recorded again",
-            )
-        )
+    _check_pending(item.get("metering_pending"), problems)
     license_arn = _license(item.get("licenseArn"), problems)
     tags = _tags(item.get("tags"), problems)
     event_id = _event_id(item.get("event_id"), problems)
@@ -129,6 +119,20 @@ def read_record(item: Mapping[str, object], now: datetime) -> UsageRecord | tupl
     assert created_ns is not None and micros is not None
     return UsageRecord(
         account, product, dimension, created_ns, micros, license_arn, tags, event_id, extras
+    )
+
+
+def _check_pending(value: object, problems: list[Problem]) -> None:
+    if value is None or value in PENDING_VALUES:
+        return
+    problems.append(
+        Problem.of(
+            "metering_pending",
+            value,
+            'must be the string "true" for usage that is to be metered',
+            'write "metering_pending": "true", in quotes; a record that was metered before '
+            "is not recorded again",
+        )
     )
 
 

@@ -248,7 +248,8 @@ class RecordView:
     @property
     def metering_pending(self) -> bool:
         """Whether its outcome is still open."""
-        return self.failure is None and (self.entry is None or self.entry.entry.state == "sealed")
+        is_open = self.entry is None or self.entry.entry.state is State.SEALED
+        return self.failure is None and is_open
 
     @property
     def metering_failed(self) -> bool:
@@ -313,6 +314,16 @@ class Corrections(Protocol):
         becomes stale. False, with nothing done, if an entry covers it by now or it is not as it
         was looked at. An input that is recorded again does not bring the old one back.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """One store: for the jobs, for reports, and for what a person may do to listed usage."""
+
+    store: Store
+    reports: Reports
+    corrections: Corrections
+    close: Callable[[], None] = lambda: None
 
 
 # --- AWS and the machine ------------------------------------------------------------------------

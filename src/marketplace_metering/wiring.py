@@ -1,32 +1,20 @@
-"""The one place that puts adapters into ports."""
+"""The one place that puts adapters into ports.
+
+Each adapter is imported when it is chosen: a store in a file loads no boto3.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from marketplace_metering.core.identity import STACK_NAME
 from marketplace_metering.core.policy import InvalidSettingError
+from marketplace_metering.ports import OpenStore, Ports, Store
 from marketplace_metering.settings import Settings
-
-if TYPE_CHECKING:
-    from marketplace_metering.ports import Corrections, Ports, Reports, Store
 
 SQLITE = "sqlite:///"
 DYNAMODB = "dynamodb://"
 RECORDS_TABLE = "-MeteringRecords"  # a store named by the table of its usage records is understood
-
-
-@dataclass(frozen=True, slots=True)
-class OpenStore:
-    """One store: for the use cases, for reports, and for what a person may do to listed usage."""
-
-    store: Store
-    reports: Reports
-    corrections: Corrections
-    close: Callable[[], None]
 
 
 def open_store(url: str, settings: Settings | None = None) -> OpenStore:
@@ -65,7 +53,6 @@ def open_ports(settings: Settings, store: Store) -> Ports:
     """Everything that the use cases need, for one machine and AWS (or a simulator)."""
     from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
     from marketplace_metering.adapters.machine import LogNotifier, SystemClock
-    from marketplace_metering.ports import Ports
 
     clock = SystemClock()
     rate = settings.policy.requests_per_second

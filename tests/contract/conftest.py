@@ -24,9 +24,9 @@ from marketplace_metering.adapters.dynamodb import (
     create_tables,
     table_names,
 )
-from marketplace_metering.ports import Store
+from marketplace_metering.ports import OpenStore, Store
 from marketplace_metering.proof.fake_dynamodb import Faults
-from marketplace_metering.wiring import OpenStore, open_store
+from marketplace_metering.wiring import open_store
 from tests.deploy.emulator import REGION, emulator
 from tests.support.clock import utc
 from tests.support.stand_in import StandIn

@@ -6,8 +6,7 @@ import pytest
 
 from marketplace_metering.core.hours import NS_PER_HOUR
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.ports import RecordView
-from marketplace_metering.wiring import OpenStore
+from marketplace_metering.ports import OpenStore, RecordView
 from tests.support import steps
 from tests.support.build import METER, usage
 from tests.support.clock import utc

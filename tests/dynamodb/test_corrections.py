@@ -11,7 +11,8 @@ from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.outcome import NotSubscribed, Outcome
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.jobs import correct
-from marketplace_metering.ports import EntryFilter, RecordView
+from marketplace_metering.jobs.correct import NotRepairable, Repaired
+from marketplace_metering.ports import EntryFilter, OpenStore, RecordView
 from tests.dynamodb.world import TwoTables, accept
 from tests.support import steps
 from tests.support.build import BUYER, DIMENSION, METER, PRODUCT, licensed, quantity, usage
@@ -23,16 +24,19 @@ def known_dimension(entry: Entry) -> Outcome:
     return accept(entry) if entry.window.meter.dimension == DIMENSION else NotSubscribed()
 
 
+def opened(world: TwoTables) -> OpenStore:
+    return OpenStore(world.store, world.reports, world.store.corrections())
+
+
 def view_of(world: TwoTables, record: UsageRecord) -> RecordView:
     at = record.created_ns
     views = world.reports.records_at(record.account, at, at + 1)
     return next(view for view in views if view.record.meter == record.meter)
 
 
-def repair(world: TwoTables, old: UsageRecord, new: UsageRecord) -> str | None:
+def repair(world: TwoTables, old: UsageRecord, new: UsageRecord) -> Repaired | NotRepairable:
     view = view_of(world, old)
-    now = world.clock.now()
-    return correct.repair(world.store, world.store.corrections(), view, new, now)
+    return correct.repair(opened(world), view, new, world.clock.now())
 
 
 def test_expired_usage_is_retried_from_the_command_line(world: TwoTables) -> None:
@@ -42,9 +46,7 @@ def test_expired_usage_is_retried_from_the_command_line(world: TwoTables) -> Non
     world.at("2026-11-21 11:30")
     for key in world.store.expired(world.clock.now()):
         steps.expire(world.store, key, world.clock.now())  # and dies before it marks them
-    now = world.clock.now()
-    which = EntryFilter(product=PRODUCT)
-    retried = correct.retry(world.store, world.store.corrections(), world.reports, which, now)
+    retried = correct.retry(opened(world), EntryFilter(product=PRODUCT), world.clock.now())
     assert (retried.usage_records, retried.entries) == (2, 0)
     world.aws.answer = accept
     world.run()
@@ -75,7 +77,7 @@ def test_a_repaired_usage_record_is_billed_where_it_belongs(world: TwoTables) ->
     steps.record(world.store, world.clock.now(), old, source="usage.jsonl")
     world.run()
     new = replace(old, dimension=DIMENSION)
-    assert repair(world, old, new) is None
+    assert repair(world, old, new) == Repaired()
     world.run()
     assert {e.window.meter.dimension: e.state for e in world.entries()} == {
         "api_cals": State.RELEASED,
@@ -94,7 +96,7 @@ def test_a_pending_usage_record_is_repaired_before_anything_is_sealed(world: Two
     old = usage("09:10", 5, meter=WRONG)
     steps.record(world.store, world.clock.now(), old)
     world.client.freeze_indexes()
-    assert repair(world, old, replace(old, dimension=DIMENSION, micros=6_000_000)) is None
+    assert repair(world, old, replace(old, dimension=DIMENSION, micros=6_000_000)) == Repaired()
     assert world.seal().entries == 0
     world.client.thaw_indexes()
     world.run()
@@ -106,7 +108,7 @@ def test_a_sealing_run_that_has_read_the_old_one_is_refused(world: TwoTables) ->
     old = usage("09:10", 5, meter=WRONG)
     steps.record(world.store, world.clock.now(), old)
     made = steps.plans(world.store, world.clock.now())
-    assert repair(world, old, replace(old, dimension=DIMENSION)) is None
+    assert repair(world, old, replace(old, dimension=DIMENSION)) == Repaired()
     assert list(world.store.append(made, world.clock.now())) == [False]
 
 
@@ -117,7 +119,7 @@ def test_a_usage_record_that_is_sealed_meanwhile_is_not_repaired(world: TwoTable
         "transact_write_items",
         lambda: steps.seal(world.new_store(world.raw), world.clock.now()),
     )
-    assert repair(world, old, replace(old, dimension=DIMENSION)) == (
+    assert repair(world, old, replace(old, dimension=DIMENSION)) == NotRepairable(
         "another run has sealed it meanwhile: look again with metering why"
     )
     assert [entry.window.meter.dimension for entry in world.entries()] == ["api_cals"]
@@ -126,7 +128,7 @@ def test_a_usage_record_that_is_sealed_meanwhile_is_not_repaired(world: TwoTable
 def test_usage_can_be_moved_to_another_buyer(world: TwoTables) -> None:
     old = usage("09:10", 5, meter=Meter(PRODUCT, "999988887777", DIMENSION))
     steps.record(world.store, world.clock.now(), old)
-    assert repair(world, old, replace(old, account=BUYER)) is None
+    assert repair(world, old, replace(old, account=BUYER)) == Repaired()
     assert world.reports.records_at(old.account, old.created_ns, old.created_ns + 1) == []
     world.run()
     assert world.entry().window.meter == METER
@@ -138,7 +140,7 @@ def test_a_corrected_event_still_counts_once(world: TwoTables) -> None:
     old = usage("09:10", 5, event_id="e-1")
     steps.record(world.store, world.clock.now(), old)
     new = replace(old, micros=7_000_000)
-    assert repair(world, old, new) is None
+    assert repair(world, old, new) == Repaired()
     assert steps.record(world.store, world.clock.now(), old).already_there == 1
     assert steps.record(world.store, world.clock.now(), new).already_there == 1
     assert steps.pending_quantity(world.store, world.clock.now()) == quantity(7)
@@ -148,6 +150,6 @@ def test_billed_usage_is_not_repaired(world: TwoTables) -> None:
     old = usage("09:10", 5, meter=licensed())
     steps.record(world.store, world.clock.now(), old)
     world.run()
-    assert repair(world, old, replace(old, micros=6_000_000)) == (
+    assert repair(world, old, replace(old, micros=6_000_000)) == NotRepairable(
         "it is part of a window that is billed: what was sent never changes"
     )

@@ -16,8 +16,8 @@ from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, conne
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.files.json_lines import Piece
-from marketplace_metering.jobs.correct import repair, resolve
-from marketplace_metering.ports import Clock, EntryFilter, Store
+from marketplace_metering.jobs.correct import Finding, NotRepairable, Repaired, repair, resolve
+from marketplace_metering.ports import Clock, EntryFilter, OpenStore, Store
 from marketplace_metering.proof.fake_dynamodb import Faults
 from marketplace_metering.proof.worlds import operator, world_run
 from marketplace_metering.proof.worlds.applications import HOUR_MS, Input
@@ -31,7 +31,7 @@ from marketplace_metering.proof.worlds.listings import POISON, Buyer, Cast
 from marketplace_metering.proof.worlds.processes import Process
 from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snapshot, UsageRow
 from marketplace_metering.proof.worlds.sqlite_store import open_sqlite
-from marketplace_metering.proof.worlds.stores import Opened, OpenShop, Shop
+from marketplace_metering.proof.worlds.stores import OpenShop, Shop
 from marketplace_metering.proof.worlds.timeline import at, us
 from marketplace_metering.proof.worlds.world import World
 from marketplace_metering.simulator import FaultySimulator, Readings
@@ -125,7 +125,7 @@ class HookedShop:
         self._shop = shop
         self._hooks = hooks
 
-    def open(self, clock: Clock) -> Opened:
+    def open(self, clock: Clock) -> OpenStore:
         opened = self._shop.open(clock)
         return replace(opened, store=cast("Store", _Hooked(opened.store, self._hooks)))
 
@@ -323,7 +323,7 @@ class Stage(World):
         """Right after the next call of this name to the store."""
         self.hooks.after[call].append(what)
 
-    def repair(self, used_at: str, meter: MeterName = METER) -> str | None:
+    def repair(self, used_at: str, meter: MeterName = METER) -> Repaired | NotRepairable:
         """The operator corrects what was used then: its dimension, or else half its quantity."""
         opened = self.opened()
         ns = us(utc(used_at)) * 1_000
@@ -333,19 +333,18 @@ class Stage(World):
         old, new = operator.written(view.record), operator.written(right)
         self.auditor.recorded.freed_by_person.add((meter, old.hour))
         with self.auditor.recorded.repairing((meter.account, ns), old, new) as repaired:
-            why_not = repair(opened.store, opened.corrections, view, right, self.now())
-            if why_not is None:
+            outcome = repair(opened, view, right, self.now())
+            if outcome == Repaired():
                 repaired()
-        return why_not
+        return outcome
 
     def resolve(self, billed: bool) -> None:
         """The operator settles what is unresolved."""
         for entry in self.books.entries:
             if entry.state == "unresolved":
                 self.auditor.recorded.freed_by_person.add((entry.meter, entry.hour))
-        opened = self.opened()
         which = EntryFilter(state=State.UNRESOLVED)
-        resolve(opened.store, opened.reports, which, billed, "me", "CloudTrail", self.now())
+        resolve(self.opened(), which, Finding(billed, "me", "CloudTrail"), self.now())
 
     def end(self) -> None:
         """The faults end, every deadline passes, and the auditor looks for the last time."""
@@ -384,7 +383,7 @@ class Stage(World):
         """The kinds of all alarms."""
         return [alarm.kind for alarm in self.books.alarms]
 
-    def opened(self) -> Opened:
+    def opened(self) -> OpenStore:
         """The store, for a person or for a test."""
         return self.shop.open(self.processes[0].clock)
 

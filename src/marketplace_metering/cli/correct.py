@@ -69,7 +69,7 @@ def retry(as_json: bool, store: str | None, config: str | None, **which: str | N
 
     chosen = _which(**which)
     with session(config, store) as here:
-        done = correct.retry(here.store, here.corrections, here.reports, chosen, here.clock.now())
+        done = correct.retry(here.opened, chosen, here.clock.now())
     if as_json:
         print_json({"entries": done.entries, "usage_records": done.usage_records})
     else:
@@ -121,9 +121,9 @@ def repair(
             )
         now = here.clock.now()
         corrected = _corrected(views[0], changes, now)
-        refusal = correct.repair(here.store, here.corrections, views[0], corrected, now)
-        if refusal is not None:
-            raise Failure(refusal)
+        outcome = correct.repair(here.opened, views[0], corrected, now)
+        if isinstance(outcome, correct.NotRepairable):
+            raise Failure(outcome.reason)
     out.print("corrected and pending again: metering run")
 
 
@@ -179,8 +179,8 @@ def resolve(
 
     chosen = _which(**which)
     with session(config, store) as here:
-        now = here.clock.now()
-        entries = correct.resolve(here.store, here.reports, chosen, billed, author, evidence, now)
+        finding = correct.Finding(billed, author, evidence)
+        entries = correct.resolve(here.opened, chosen, finding, here.clock.now())
     _say(entries, "no unresolved window matches: metering windows --state unresolved")
 
 
@@ -199,7 +199,7 @@ def write_off(
     chosen = _which(**which)
     with session(config, store) as here:
         now = here.clock.now()
-        entries = correct.write_off(here.store, here.reports, chosen, author, why, now)
+        entries = correct.write_off(here.opened, chosen, author, why, now)
     _say(entries, "no window matches that is parked and certainly unbilled, or unresolved")
 
 

@@ -11,9 +11,9 @@ from functools import cached_property
 from marketplace_metering.adapters.machine import SystemClock
 from marketplace_metering.cli.options import Failure, load_settings
 from marketplace_metering.core.policy import InvalidSettingError
-from marketplace_metering.ports import Corrections, Ports, Reports, Store
+from marketplace_metering.ports import OpenStore, Ports, Reports, Store
 from marketplace_metering.settings import Settings
-from marketplace_metering.wiring import DYNAMODB, OpenStore, open_ports, open_store
+from marketplace_metering.wiring import DYNAMODB, open_ports, open_store
 
 
 @dataclass
@@ -33,11 +33,6 @@ class Session:
     def reports(self) -> Reports:
         """The reading side of the store."""
         return self.opened.reports
-
-    @property
-    def corrections(self) -> Corrections:
-        """What a person may do to listed usage records."""
-        return self.opened.corrections
 
     @cached_property
     def ports(self) -> Ports:

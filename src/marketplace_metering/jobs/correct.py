@@ -12,7 +12,7 @@ from datetime import datetime
 from marketplace_metering.core import ledger
 from marketplace_metering.core.ledger import Change, Entry, State
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.ports import Corrections, EntryFilter, RecordView, Reports, Store
+from marketplace_metering.ports import EntryFilter, OpenStore, RecordView
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,35 +23,56 @@ class Retried:
     entries: int  # due at once
 
 
-def retry(
-    store: Store, corrections: Corrections, reports: Reports, which: EntryFilter, now: datetime
-) -> Retried:
-    """Try refused usage again at once, because its cause is said to be mended."""
-    hastened = _change(store, reports, which, lambda entry: ledger.hasten(entry, now), now)
-    return Retried(corrections.retry_refused(which), len(hastened))
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """The corrected usage record is stored and pending."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotRepairable:
+    """The usage record stays as it is."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a person found out about a window that AWS may have billed."""
+
+    billed: bool
+    author: str
+    evidence: str
+
+
+def retry(opened: OpenStore, which: EntryFilter, now: datetime) -> Retried:
+    """Try refused usage again at once, because its cause is said to be fixed."""
+    hastened = _change(opened, which, lambda entry: ledger.hasten(entry, now), now)
+    return Retried(opened.corrections.retry_refused(which), len(hastened))
 
 
 def repair(
-    store: Store, corrections: Corrections, view: RecordView, corrected: UsageRecord, now: datetime
-) -> str | None:
-    """Correct a refused usage record in place; answers why not, if that cannot be.
+    opened: OpenStore, view: RecordView, corrected: UsageRecord, now: datetime
+) -> Repaired | NotRepairable:
+    """Correct a refused usage record in place.
 
     The parked entry that covers it is released, provided AWS has certainly none of it; the other
-    usage records of the entry are planned anew.
+    usage records of the entry are planned again.
     """
     if view.entry is not None:
         entry = view.entry.entry
         if entry.state is not State.PARKED:
-            return f"it is part of a window that is {entry.state}: what was sent never changes"
+            return NotRepairable(
+                f"it is part of a window that is {entry.state}: what was sent never changes"
+            )
         why = "a usage record of this window was corrected"
-        if not store.change([entry.key], lambda e: _release_parked(e, why), now):
-            return (
+        if not opened.store.change([entry.key], lambda e: _release_parked(e, why), now):
+            return NotRepairable(
                 "AWS may hold its window, for an earlier answer was lost: it stays as it is until "
                 "the window is settled"
             )
-    if not corrections.replace(view, corrected, now):
-        return "another run has sealed it meanwhile: look again with metering why"
-    return None
+    if not opened.corrections.replace(view, corrected, now):
+        return NotRepairable("another run has sealed it meanwhile: look again with metering why")
+    return Repaired()
 
 
 def _release_parked(entry: Entry, why: str) -> Change | None:
@@ -59,35 +80,28 @@ def _release_parked(entry: Entry, why: str) -> Change | None:
 
 
 def resolve(
-    store: Store,
-    reports: Reports,
-    which: EntryFilter,
-    billed: bool,
-    author: str,
-    evidence: str,
-    now: datetime,
+    opened: OpenStore, which: EntryFilter, finding: Finding, now: datetime
 ) -> Sequence[Entry]:
     """Settle unresolved entries by what a person found out."""
-    return _change(
-        store, reports, which, lambda entry: ledger.resolve(entry, billed, author, evidence), now
-    )
+
+    def decide(entry: Entry) -> Change | None:
+        return ledger.resolve(entry, finding.billed, finding.author, finding.evidence)
+
+    return _change(opened, which, decide, now)
 
 
 def write_off(
-    store: Store, reports: Reports, which: EntryFilter, author: str, why: str, now: datetime
+    opened: OpenStore, which: EntryFilter, author: str, why: str, now: datetime
 ) -> Sequence[Entry]:
     """Give parked or unresolved entries up, by name."""
-    return _change(
-        store, reports, which, lambda entry: ledger.write_off(entry, author, why, now), now
-    )
+    return _change(opened, which, lambda entry: ledger.write_off(entry, author, why, now), now)
 
 
 def _change(
-    store: Store,
-    reports: Reports,
+    opened: OpenStore,
     which: EntryFilter,
     decide: Callable[[Entry], Change | None],
     now: datetime,
 ) -> Sequence[Entry]:
-    keys = [view.entry.key for view in reports.entries(which)]
-    return store.change(keys, decide, now)
+    keys = [view.entry.key for view in opened.reports.entries(which)]
+    return opened.store.change(keys, decide, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from marketplace_metering.core.ledger import State
-from marketplace_metering.jobs.correct import write_off
+from marketplace_metering.jobs.correct import NotRepairable, write_off
 from marketplace_metering.ports import EntryFilter
 from tests.worlds.stage import WRONG, Stage, crash
 
@@ -31,7 +31,7 @@ def a_repair_of_what_may_be_billed(stage: Stage) -> None:
     """
     _parked_with_an_answer_lost(stage)
     stage.now_is("11:10")
-    assert stage.repair("09:10") is not None
+    assert isinstance(stage.repair("09:10"), NotRepairable)
     stage.seal()
     stage.submit()
     stage.now_is("12:10")
@@ -46,9 +46,8 @@ def a_write_off_of_what_may_be_billed(stage: Stage) -> None:
     11:10  the operator wants to give it up: it may be billed, so it cannot be given up
     """
     _parked_with_an_answer_lost(stage)
-    opened = stage.opened()
     which = EntryFilter(state=State.PARKED)
-    write_off(opened.store, opened.reports, which, "me", "too little", stage.now())
+    write_off(stage.opened(), which, "me", "too little", stage.now())
     stage.look()
     assert stage.entry("09:00").state == "parked"
     stage.end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from marketplace_metering.files.json_lines import Piece
+from marketplace_metering.jobs.correct import Repaired
 from marketplace_metering.proof.worlds.applications import Input
 from tests.worlds.stage import STORAGE, WRONG, Stage, crash
 
@@ -76,7 +77,7 @@ def an_input_that_comes_again_after_a_repair(stage: Stage) -> None:
     stage.seal()
     stage.submit()
     stage.now_is("10:20")
-    assert stage.repair("09:10", WRONG) is None
+    assert stage.repair("09:10", WRONG) == Repaired()
     stage.seal()
     stage.submit()
     stage.write(drawn)
@@ -107,12 +108,12 @@ def _repaired_twice(stage: Stage, drawn: Input) -> None:
     stage.seal()
     stage.submit()
     stage.now_is("10:20")
-    assert stage.repair("09:10", WRONG) is None
+    assert stage.repair("09:10", WRONG) == Repaired()
     stage.seal()
     stage.aws_will("suspended")
     stage.submit()
     stage.now_is("10:40")
-    assert stage.repair("09:10") is None
+    assert stage.repair("09:10") == Repaired()
     stage.seal()
     stage.submit()
     stage.now_is("10:50")
@@ -129,7 +130,7 @@ def an_event_that_comes_again_after_a_repair(stage: Stage) -> None:
     stage.now_is("10:06")
     stage.seal()
     stage.submit()
-    assert stage.repair("09:10", WRONG) is None
+    assert stage.repair("09:10", WRONG) == Repaired()
     stage.seal()
     stage.submit()
     stage.write(drawn)

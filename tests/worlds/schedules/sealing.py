@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from marketplace_metering.core.plan import Plan, plan
 from marketplace_metering.core.policy import LateUsage, Scope
+from marketplace_metering.jobs.correct import Repaired
 from marketplace_metering.ports import EntryFilter
 from tests.worlds.stage import LICENSED, POLICY, WRONG, Stage
 
@@ -235,7 +236,7 @@ def a_window_that_was_given_back_is_sealed_again(stage: Stage) -> None:
     stage.seal()
     stage.submit()
     stage.now_is("10:30")
-    assert stage.repair("09:10", WRONG) is None
+    assert stage.repair("09:10", WRONG) == Repaired()
     stage.submit()  # writes what was given back onto the usage records
     stage.seal()
     stage.submit()

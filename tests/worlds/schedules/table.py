@@ -5,6 +5,7 @@ These are about the store on AWS; the embedded one has no such table.
 
 from __future__ import annotations
 
+from marketplace_metering.jobs.correct import Repaired
 from marketplace_metering.proof.worlds.snapshot import UsageRow
 from tests.worlds.stage import METER, STORAGE, WRONG, Stage
 
@@ -133,7 +134,7 @@ def a_put_that_is_repeated_after_a_repair(stage: Stage) -> None:
     stage.put(4, meter=WRONG)
     _hour(stage, "10:06")
     stage.now_is("10:20")
-    assert stage.repair("09:10", WRONG) is None
+    assert stage.repair("09:10", WRONG) == Repaired()
     stage.seal()
     stage.submit()
     assert stage.billed() == {"20 09:00": "4"}
@@ -158,7 +159,7 @@ def a_put_that_is_repeated_after_its_quantity_was_repaired(stage: Stage) -> None
     stage.aws_will("suspended")
     stage.submit()
     stage.now_is("10:20")
-    assert stage.repair("09:10") is None
+    assert stage.repair("09:10") == Repaired()
     stage.seal()
     stage.submit()
     assert stage.billed() == {"20 09:00": "4"}

@@ -9,13 +9,14 @@ from typing import TypeVar
 
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi
 from marketplace_metering.adapters.sqlite import SqliteStore
+from marketplace_metering.adapters.sqlite.corrections import SqliteCorrections
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.jobs.record import record
 from marketplace_metering.jobs.seal import seal
 from marketplace_metering.jobs.submit import submit
-from marketplace_metering.ports import Notifier, Ports, Store
+from marketplace_metering.ports import Notifier, OpenStore, Ports, Store
 from marketplace_metering.proof.demo.crashes import Crash, perilous
 from marketplace_metering.proof.demo.listings import DAY_BEGINS
 from marketplace_metering.proof.demo.operator import LookUps, clear_unresolved
@@ -66,7 +67,7 @@ class Day:
             self.meter()
             self.on_hour(self.progress(hour + RUN_AT))
         done = LookUps()
-        self.survive(lambda ports: clear_unresolved(self.world, ports.store, self.reports, done))
+        self.survive(lambda ports: clear_unresolved(self.world, self.opened(ports), done))
         self.survive(deliver_alarms)
         return done
 
@@ -103,6 +104,11 @@ class Day:
             world.clock,
             perilous(pager, world.peril, "the pager"),
         )
+
+    def opened(self, ports: Ports) -> OpenStore:
+        """The store of a process, as a person works with it."""
+        corrections = SqliteCorrections(self.store.connection, self.store.identities)
+        return OpenStore(ports.store, self.reports, corrections)
 
     @property
     def reports(self) -> SqliteReports:

@@ -12,8 +12,8 @@ from datetime import datetime
 from marketplace_metering.core.identity import Window
 from marketplace_metering.core.ledger import AlarmKind, Entry, State
 from marketplace_metering.core.wire import epoch_s
-from marketplace_metering.jobs.correct import resolve, write_off
-from marketplace_metering.ports import EntryFilter, Reports, Store
+from marketplace_metering.jobs.correct import Finding, resolve, write_off
+from marketplace_metering.ports import EntryFilter, OpenStore
 from marketplace_metering.proof.demo.world import DemoWorld
 
 AUTHOR = "the demo"
@@ -27,7 +27,7 @@ class LookUps:
     written_off: set[Window] = field(default_factory=set)
 
 
-def clear_unresolved(world: DemoWorld, store: Store, reports: Reports, done: LookUps) -> None:
+def clear_unresolved(world: DemoWorld, opened: OpenStore, done: LookUps) -> None:
     """Settle every unresolved entry by what AWS's log says."""
     log = {
         (
@@ -41,16 +41,17 @@ def clear_unresolved(world: DemoWorld, store: Store, reports: Reports, done: Loo
     refusals = {
         alarm.window: alarm.text for alarm in world.pager.alarms if alarm.kind is AlarmKind.PARKED
     }
-    for view in list(reports.entries(EntryFilter(state=State.UNRESOLVED))):
+    for view in list(opened.reports.entries(EntryFilter(state=State.UNRESOLVED))):
         window = view.entry.window
         meter, which, now = window.meter, _only(view.entry), world.clock.now()
         if (meter.product, meter.account, meter.dimension, epoch_s(view.entry.stamp)) in log:
             done.billed.add(window)
-            resolve(store, reports, which, True, AUTHOR, "AWS's log has the window", now)
+            finding = Finding(True, AUTHOR, "AWS's log has the window")
+            resolve(opened, which, finding, now)
         else:
             done.written_off.add(window)
             why = f"AWS's log has no such window. {refusals.get(window, '')}".rstrip()
-            write_off(store, reports, which, AUTHOR, why, now)
+            write_off(opened, which, AUTHOR, why, now)
 
 
 def _only(entry: Entry) -> EntryFilter:

@@ -19,7 +19,7 @@ from marketplace_metering.adapters.dynamodb.items.tables import (
     table_names,
 )
 from marketplace_metering.core.record_rules import SHARDS
-from marketplace_metering.ports import Clock
+from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
 from marketplace_metering.proof.fake_dynamodb.client import FaultInjector
 from marketplace_metering.proof.fake_dynamodb.tables import Table
@@ -27,7 +27,7 @@ from marketplace_metering.proof.worlds import stores
 from marketplace_metering.proof.worlds.dynamodb_snapshot import DynamoBooks
 from marketplace_metering.proof.worlds.fault_injection import Steps, StoreFailure
 from marketplace_metering.proof.worlds.snapshot import Snapshot, UsageRow
-from marketplace_metering.proof.worlds.stores import Opened, Shop
+from marketplace_metering.proof.worlds.stores import Shop
 
 PREFIX = "Simulated"
 
@@ -144,12 +144,12 @@ class DynamoShop:
         tables = self.client.tables
         self._books = DynamoBooks(tables[self._names.ledger], tables[self._names.records])
 
-    def open(self, clock: Clock) -> Opened:
+    def open(self, clock: Clock) -> OpenStore:
         """A process of its own remembers nothing of the others."""
         store = DynamoStore(self.client, self._names, now=clock.now, pause=clock.sleep, workers=1)
         reports = DynamoReports(self.client, self._names, now=clock.now)
         reports._calls = Calls(self.client, clock.sleep)  # its pauses pass in simulated time, too
-        return Opened(store, reports, store.corrections())
+        return OpenStore(store, reports, store.corrections())
 
     def changes(self) -> int:
         """How often something was written."""

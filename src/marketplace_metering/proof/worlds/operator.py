@@ -14,8 +14,16 @@ from random import Random
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.jobs.correct import repair, resolve, retry, write_off
-from marketplace_metering.ports import Clock, EntryFilter, RecordView
+from marketplace_metering.jobs.correct import (
+    Finding,
+    NotRepairable,
+    Repaired,
+    repair,
+    resolve,
+    retry,
+    write_off,
+)
+from marketplace_metering.ports import Clock, EntryFilter, OpenStore, RecordView
 from marketplace_metering.proof.worlds.aws import SimulatedAws
 from marketplace_metering.proof.worlds.expected_items import Written, written_in
 from marketplace_metering.proof.worlds.expected_usage import hour_text
@@ -23,7 +31,7 @@ from marketplace_metering.proof.worlds.listings import LISTED, POISON
 from marketplace_metering.proof.worlds.liveness import Endings
 from marketplace_metering.proof.worlds.safety import Auditor
 from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snapshot, UsageRow
-from marketplace_metering.proof.worlds.stores import Opened, Shop, Table
+from marketplace_metering.proof.worlds.stores import Shop, Table
 
 NAME = "the operator"
 # CloudTrail shows a request after a quarter of an hour. But a process that stored its intent may
@@ -48,7 +56,7 @@ class Person:
         self._aws = aws
         self._under_way_since_us = under_way_since_us
 
-    def act(self, opened: Opened, clock: Clock, shop: Shop) -> str:
+    def act(self, opened: OpenStore, clock: Clock, shop: Shop) -> str:
         """Do something, and say what."""
         books = shop.books()
         if shop.table is not None and books.usage and self._random.random() < 0.4:
@@ -122,11 +130,11 @@ class Person:
         window = (entry.meter, entry.hour)
         return window in self._auditor.accepted and window not in self._aws.foreign
 
-    def _retry(self, opened: Opened, clock: Clock) -> str:
-        tried = retry(opened.store, opened.corrections, opened.reports, EntryFilter(), clock.now())
+    def _retry(self, opened: OpenStore, clock: Clock) -> str:
+        tried = retry(opened, EntryFilter(), clock.now())
         return f"retries: {tried.usage_records} usage records, {tried.entries} entries at once"
 
-    def _repair(self, opened: Opened, clock: Clock, row: UsageRow) -> str:
+    def _repair(self, opened: OpenStore, clock: Clock, row: UsageRow) -> str:
         view = _view_of(opened, row)
         if view is None:
             return "finds that the usage record is corrected already"
@@ -138,27 +146,27 @@ class Person:
         with self._auditor.recorded.repairing(
             (row.meter.account, row.created_ns), old, new
         ) as repaired:
-            why_not = repair(opened.store, opened.corrections, view, right, clock.now())
-            if why_not is None:
+            outcome = repair(opened, view, right, clock.now())
+            if outcome == Repaired():
                 repaired()
-        if why_not is not None:
+        if isinstance(outcome, NotRepairable):
             self._auditor.marks["repair refused"] += 1
-            return f"cannot repair usage of {hour_text(row.hour)}: {why_not}"
+            return f"cannot repair usage of {hour_text(row.hour)}: {outcome.reason}"
         self._auditor.marks["repaired"] += 1
         return f"repairs {row.meter}, {hour_text(row.hour)}: now {new.meter.dimension}"
 
-    def _resolve(self, opened: Opened, clock: Clock, entry: EntryRow) -> str:
+    def _resolve(self, opened: OpenStore, clock: Clock, entry: EntryRow) -> str:
         billed = (entry.meter, entry.hour) in self._auditor.accepted
         self._auditor.recorded.freed_by_person.add((entry.meter, entry.hour))
         which = _filter(entry, State.UNRESOLVED)
-        done = resolve(opened.store, opened.reports, which, billed, NAME, "CloudTrail", clock.now())
+        done = resolve(opened, which, Finding(billed, NAME, "CloudTrail"), clock.now())
         self._auditor.marks[f"resolved as {'' if billed else 'not '}billed"] += len(done)
         return f"resolves {entry.meter}, {hour_text(entry.hour)}: billed is {billed}"
 
-    def _write_off(self, opened: Opened, clock: Clock, entry: EntryRow) -> str:
+    def _write_off(self, opened: OpenStore, clock: Clock, entry: EntryRow) -> str:
         self._endings.written_off.add((entry.meter, entry.hour))
         which = _filter(entry, State(entry.state))
-        done = write_off(opened.store, opened.reports, which, NAME, "too little", clock.now())
+        done = write_off(opened, which, NAME, "too little", clock.now())
         self._auditor.marks["written off"] += len(done)
         return f"writes {entry.meter}, {hour_text(entry.hour)} off: {len(done)} entries"
 
@@ -174,7 +182,7 @@ def _filter(entry: EntryRow, state: State) -> EntryFilter:
     )
 
 
-def _view_of(opened: Opened, row: UsageRow) -> RecordView | None:
+def _view_of(opened: OpenStore, row: UsageRow) -> RecordView | None:
     views = opened.reports.records_at(row.meter.account, row.created_ns, row.created_ns + 1)
     for view in views:
         if written(view.record) == written_in(row):

@@ -12,11 +12,10 @@ from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.jobs.seal import SealReport, seal
 from marketplace_metering.jobs.submit import SubmitReport, submit
-from marketplace_metering.ports import Ports
+from marketplace_metering.ports import OpenStore, Ports
 from marketplace_metering.proof.worlds.aws import Line
 from marketplace_metering.proof.worlds.fault_injection import Steps
 from marketplace_metering.proof.worlds.snapshot import MeterName
-from marketplace_metering.proof.worlds.stores import Opened
 from marketplace_metering.proof.worlds.timeline import at
 
 
@@ -72,7 +71,7 @@ class Process:
     name: str
     clock: SkewedClock
     marketplace: Line
-    opened: Opened | None = None
+    opened: OpenStore | None = None
     is_busy: bool = False
 
 

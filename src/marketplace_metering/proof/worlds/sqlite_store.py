@@ -18,7 +18,7 @@ from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.adapters.sqlite.ledger import SqliteLedger
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
 from marketplace_metering.adapters.sqlite.store import SqliteStore
-from marketplace_metering.ports import Clock
+from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.worlds.fault_injection import Steps, StoreFailure
 from marketplace_metering.proof.worlds.snapshot import (
     AlarmRow,
@@ -28,7 +28,7 @@ from marketplace_metering.proof.worlds.snapshot import (
     Tags,
     UsageRow,
 )
-from marketplace_metering.proof.worlds.stores import Opened, Shop, Table
+from marketplace_metering.proof.worlds.stores import Shop, Table
 
 Row = TypeVar("Row", UsageRow, EntryRow, AlarmRow)
 METER = "book.product, book.account, book.dimension, meter.license_arn"
@@ -111,13 +111,13 @@ class SqliteShop:
         self._plain.row_factory = None
         self._seen: dict[Any, Any] = {}  # what a row says: most are as they were
 
-    def open(self, clock: Clock) -> Opened:
+    def open(self, clock: Clock) -> OpenStore:
         """A process of its own looks every number up anew."""
         del clock  # it is told the time with each call
         connection = cast("sqlite3.Connection", Stepped(self._real, self._steps))
         store = _Store(connection)
         corrections = SqliteCorrections(connection, store.identities)
-        return Opened(store, SqliteReports(connection), corrections)
+        return OpenStore(store, SqliteReports(connection), corrections)
 
     def books(self) -> Snapshot:
         """All tables, by SQL of our own."""

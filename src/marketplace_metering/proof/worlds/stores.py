@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
-from marketplace_metering.ports import Clock, Corrections, Reports, Store
+from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.worlds.fault_injection import Steps
 from marketplace_metering.proof.worlds.snapshot import Snapshot, UsageRow
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """One process's view of the store."""
-
-    store: Store
-    reports: Reports
-    corrections: Corrections
 
 
 class Table(Protocol):
@@ -43,7 +33,7 @@ class Shop(Protocol):
     table: Table | None  # where applications may also write themselves
     keeps_parts_of_inputs: bool  # whether an input that breaks off may be recorded in part
 
-    def open(self, clock: Clock) -> Opened:
+    def open(self, clock: Clock) -> OpenStore:
         """For a process that starts: nothing of what another one remembers is in it."""
 
     def books(self) -> Snapshot:

@@ -16,7 +16,7 @@ from random import Random
 from marketplace_metering.core.policy import Scope
 from marketplace_metering.core.record import Problem
 from marketplace_metering.jobs.record import record
-from marketplace_metering.ports import Ports
+from marketplace_metering.ports import OpenStore, Ports
 from marketplace_metering.proof.worlds.applications import Input, Writers
 from marketplace_metering.proof.worlds.aws import ANSWERED, Line, SimulatedAws
 from marketplace_metering.proof.worlds.fault_injection import Crash, Perils
@@ -26,7 +26,7 @@ from marketplace_metering.proof.worlds.liveness import Endings
 from marketplace_metering.proof.worlds.operator import Person
 from marketplace_metering.proof.worlds.processes import Pager, Process, SkewedClock, job, processor
 from marketplace_metering.proof.worlds.safety import Auditor, Violation
-from marketplace_metering.proof.worlds.stores import Opened, OpenShop
+from marketplace_metering.proof.worlds.stores import OpenShop
 from marketplace_metering.proof.worlds.timeline import Story, us
 
 DEPTH_MAX = 3  # runs inside runs
@@ -34,7 +34,7 @@ PROCESSES = 5
 OVERLAPS_MAX = 60  # each has steps of its own, with overlaps in them: no world is to explode
 STEPS_MAX = 400_000  # far beyond any honest world: something does not end
 RETRY_AFTER_S = 400
-Work = Callable[[Process, Ports, Opened], str]
+Work = Callable[[Process, Ports, OpenStore], str]
 
 
 class World:
@@ -214,7 +214,7 @@ class World:
         marks = self.auditor.marks
         self.auditor.may_seal_open_hours |= scope is Scope.EVERYTHING
 
-        def work(_process: Process, ports: Ports, _opened: Opened) -> str:
+        def work(_process: Process, ports: Ports, _opened: OpenStore) -> str:
             return job(ports, self.mix.policy, scope, marks)
 
         if self.run(name, work):
@@ -251,7 +251,7 @@ class World:
         if drawn is None:
             return
 
-        def work(process: Process, ports: Ports, _opened: Opened) -> str:
+        def work(process: Process, ports: Ports, _opened: OpenStore) -> str:
             if drawn.is_put and table is not None:
                 for piece, written in zip(drawn.pieces, drawn.says, strict=True):
                     assert not isinstance(piece.item, Problem)

@@ -13,8 +13,7 @@ from marketplace_metering.recorder.sinks.port import Delivered
 
 if TYPE_CHECKING:
     from marketplace_metering.core.record import RefusedInput
-    from marketplace_metering.ports import Intake
-    from marketplace_metering.wiring import OpenStore
+    from marketplace_metering.ports import Intake, OpenStore
 
 SQLITE = "sqlite:///"
 SOURCE = "recorder"

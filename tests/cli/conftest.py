@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from marketplace_metering.cli.main import cli, register
+from marketplace_metering.cli.main import cli
 from marketplace_metering.simulator import MarketplaceSimulator
 from marketplace_metering.simulator.server import Running, running
 
@@ -37,7 +37,6 @@ def metering(simulator: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "COLUMNS": "120",
     }.items():
         monkeypatch.setenv(name, value)
-    register()
     runner = CliRunner()
 
     def run(*arguments: str, stdin: str | None = None) -> Result:

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from marketplace_metering.cli import deploy as commands
+from marketplace_metering.cli import template as template_command
 from marketplace_metering.cli.options import FAILED, OK, USAGE
 from marketplace_metering.deploy import changes, stack, template
 from marketplace_metering.deploy.package import Package
@@ -249,7 +250,7 @@ def test_the_plain_aws_cli_route(
 ) -> None:
     """`aws cloudformation package` and `deploy`, as docs/deploy.md says."""
     session.client("s3").create_bucket(Bucket="plain-route")
-    written = _run(commands.template, "--output", str(tmp_path))
+    written = _run(template_command.template, "--output", str(tmp_path))
     assert written.exit_code == OK, written.output
     packaged = tmp_path / "packaged.yaml"
 
@@ -289,4 +290,4 @@ def _aws(aws: Emulator, *arguments: object) -> None:
 
 
 def test_the_template_is_printed_as_it_is() -> None:
-    assert _run(commands.template).output == template.read()
+    assert _run(template_command.template).output == template.read()

@@ -87,7 +87,7 @@ def test_a_full_disk_costs_nothing(simulator: Running, tmp_path: Path) -> None:
     stopped = [line for line in said[1:] if line]
     assert len(stopped) >= 3, said
     for line in stopped:
-        assert "nothing that was confirmed is lost, repeat the command when that is mended" in line
+        assert "nothing that was confirmed is lost, repeat the command when that is fixed" in line
     assert metering(simulator.url, "run", "--all", "--store", store).returncode == 0
     assert_books_agree(recorded, simulator, database)
 

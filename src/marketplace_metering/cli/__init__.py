@@ -1,4 +1,4 @@
-"""The `metering` command. Each command imports what it needs when it runs: `--help` is quick."""
+"""The `metering` command. A command is loaded when it is used: `metering --help` is quick."""
 
 from marketplace_metering.cli.main import main
 

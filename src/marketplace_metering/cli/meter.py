@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from marketplace_metering.cli.options import ATTENTION, OK, UNFINISHED, json_option, store_options
+from marketplace_metering.cli.options import ATTENTION, OK, UNFINISHED, json_option
+from marketplace_metering.cli.render import errors, note, out, print_json, say
+from marketplace_metering.cli.session import Session, with_session
+from marketplace_metering.core.ledger import State
+from marketplace_metering.core.policy import Scope
+from marketplace_metering.jobs import seal as sealing
+from marketplace_metering.jobs import serve as serving
+from marketplace_metering.jobs import submit as submitting
+from marketplace_metering.jobs.deliver_alarms import deliver_alarms
+from marketplace_metering.jobs.seal import SealReport
+from marketplace_metering.jobs.submit import Stop, SubmitReport
 
-if TYPE_CHECKING:
-    from marketplace_metering.cli.session import Session
-    from marketplace_metering.jobs.seal import SealReport
-    from marketplace_metering.jobs.submit import SubmitReport
+log = logging.getLogger("marketplace_metering.jobs.serve")
 
 all_option = click.option(
     "--all",
@@ -27,115 +38,85 @@ all_option = click.option(
 @click.command()
 @all_option
 @json_option
-@store_options
-def seal(everything: bool, as_json: bool, store: str | None, config: str | None) -> None:
+@with_session
+def seal(session: Session, everything: bool, as_json: bool) -> None:
     """Freeze pending usage of closed hours into ledger entries; nothing is sent yet."""
-    from marketplace_metering.cli.render import print_json
-    from marketplace_metering.cli.session import session
-
-    with session(config, store) as here:
-        report = _seal(here, everything, as_json)
-        if as_json:
-            print_json({"sealed": _seal_json(report)})
-        else:
-            _say_sealed(report)
+    report = _seal(session, everything, as_json)
+    if as_json:
+        print_json({"sealed": _seal_json(report)})
+    else:
+        _say_sealed(report)
 
 
 @click.command()
 @json_option
-@store_options
-def submit(as_json: bool, store: str | None, config: str | None) -> None:
+@with_session
+def submit(session: Session, as_json: bool) -> None:
     """Send due ledger entries to AWS and settle them by its answers."""
-    from marketplace_metering.cli.render import print_json
-    from marketplace_metering.cli.session import session
-
-    with session(config, store) as here:
-        report = _submit(here, as_json)
-        if as_json:
-            print_json({"submitted": _submit_json(report)})
-        else:
-            _say_submitted(report)
+    report = _submit(session, as_json)
+    if as_json:
+        print_json({"submitted": _submit_json(report)})
+    else:
+        _say_submitted(report)
     sys.exit(_exit_code(report))
 
 
 @click.command()
 @all_option
 @json_option
-@store_options
-def run(everything: bool, as_json: bool, store: str | None, config: str | None) -> None:
+@with_session
+def run(session: Session, everything: bool, as_json: bool) -> None:
     """Seal and submit, once: what the hourly job does."""
-    from marketplace_metering.cli.render import print_json
-    from marketplace_metering.cli.session import session
-
-    with session(config, store) as here:
-        sealed = _seal(here, everything, as_json)
-        if not as_json:
-            _say_sealed(sealed)
-        submitted = _submit(here, as_json)
-        if as_json:
-            print_json({"sealed": _seal_json(sealed), "submitted": _submit_json(submitted)})
-        else:
-            _say_submitted(submitted)
+    sealed = _seal(session, everything, as_json)
+    if not as_json:
+        _say_sealed(sealed)
+    submitted = _submit(session, as_json)
+    if as_json:
+        print_json({"sealed": _seal_json(sealed), "submitted": _submit_json(submitted)})
+    else:
+        _say_submitted(submitted)
     sys.exit(_exit_code(submitted))
 
 
 @click.command()
-@store_options
-def serve(store: str | None, config: str | None) -> None:
+@with_session
+def serve(session: Session) -> None:
     """Meter every hour until stopped (SIGTERM or Ctrl-C); restart it whenever you like."""
-    import logging
-    import signal
-    import threading
-
-    from marketplace_metering.cli.session import session
-    from marketplace_metering.jobs.serve import serve as serve_until
-
     logging.getLogger("marketplace_metering").setLevel(logging.INFO)
-    log = logging.getLogger("marketplace_metering.jobs.serve")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    with session(config, store) as here:
-        log.info("metering %s every hour; SIGTERM stops it", here.settings.store)
-        serve_until(here.ports, here.settings.policy, stop, lambda tick: log.info("%s", tick))
-        log.info("stopped; nothing is lost, start it again at any time")
+    ports = session.ports
+    log.info("metering %s every hour; SIGTERM stops it", session.settings.store)
+    serving.serve(ports, session.settings.policy, stop, lambda tick: log.info("%s", tick))
+    log.info("stopped; nothing is lost, start it again at any time")
 
 
-def _seal(here: Session, everything: bool, quiet: bool) -> SealReport:
-    from marketplace_metering.core.policy import Scope
-    from marketplace_metering.jobs.seal import seal as seal_pending
-
+def _seal(session: Session, everything: bool, quiet: bool) -> SealReport:
     scope = Scope.EVERYTHING if everything else Scope.CLOSED_HOURS
     with _counting("sealing", "entries", quiet) as count:
-        return seal_pending(
-            here.ports,
-            here.settings.policy,
+        return sealing.seal(
+            session.ports,
+            session.settings.policy,
             scope,
             on_progress=lambda report: count(report.entries),
         )
 
 
-def _submit(here: Session, quiet: bool) -> SubmitReport:
-    from marketplace_metering.jobs.deliver_alarms import deliver_alarms
-    from marketplace_metering.jobs.submit import submit as submit_due
-
+def _submit(session: Session, quiet: bool) -> SubmitReport:
     with _counting("sending", "entries settled", quiet) as count:
-        report = submit_due(
-            here.ports,
-            here.settings.policy,
-            on_progress=lambda so_far: count(sum(so_far.entries.values())),
+        report = submitting.submit(
+            session.ports,
+            session.settings.policy,
+            on_progress=lambda so_far: count(so_far.entries.total()),
         )
-    deliver_alarms(here.ports)
+    deliver_alarms(session.ports)
     return report
 
 
 @contextmanager
-def _counting(verb: str, what: str, quiet: bool) -> Iterator[Any]:
+def _counting(verb: str, what: str, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A line that counts while the work goes on, on a terminal."""
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    from marketplace_metering.cli.render import errors
-
     line = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -151,17 +132,15 @@ def _counting(verb: str, what: str, quiet: bool) -> Iterator[Any]:
 
 
 def _say_sealed(report: SealReport) -> None:
-    from marketplace_metering.cli.render import out
-
     text = (
         f"sealed {report.entries:,} entries: {report.records:,} usage records, "
         f"quantity {report.quantity}"
     )
     if report.carried.micros:
         text += f", of which {report.carried} carried from earlier hours"
-    out.print(text, soft_wrap=True)
+    say(text)
     for why, records in report.waiting_records.items():
-        out.print(f"left pending {records:,} usage records: {why}", soft_wrap=True)
+        say(f"left pending {records:,} usage records: {why}")
     if report.rejected_records:
         out.print(f"rejected {report.rejected_records:,} late usage records, by your setting")
     if report.contended_books:
@@ -169,16 +148,13 @@ def _say_sealed(report: SealReport) -> None:
 
 
 def _say_submitted(report: SubmitReport) -> None:
-    from marketplace_metering.cli.render import errors, out
-
     states = ", ".join(f"{count:,} {state}" for state, count in sorted(report.entries.items()))
-    out.print(f"sent {report.requests:,} requests: {states or 'nothing was due'}", soft_wrap=True)
-    out.print(f"ended because {report.stop}", soft_wrap=True)
+    say(f"sent {report.requests:,} requests: {states or 'nothing was due'}")
+    say(f"ended because {report.stop}")
     if report.words:
-        errors.print(f"AWS: {report.words}", markup=False, soft_wrap=True, style="red")
+        note(f"AWS: {report.words}", style="red")
     for product, words in report.blocked_products.items():
-        text = f"product {product} is left alone, its usage stays sealed: {words}"
-        errors.print(text, markup=False, soft_wrap=True, style="red")
+        note(f"product {product} is left alone, its usage stays sealed: {words}", style="red")
 
 
 def _seal_json(report: SealReport) -> dict[str, Any]:
@@ -204,9 +180,6 @@ def _submit_json(report: SubmitReport) -> dict[str, Any]:
 
 
 def _exit_code(report: SubmitReport) -> int:
-    from marketplace_metering.core.ledger import State
-    from marketplace_metering.jobs.submit import Stop
-
     if report.stop in (Stop.NO_ANSWER, Stop.ACCOUNT) or report.blocked_products:
         return UNFINISHED
     if any(report.entries[state] for state in (State.PARKED, State.UNRESOLVED, State.RELEASED)):

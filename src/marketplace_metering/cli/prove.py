@@ -5,15 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import click
 
 from marketplace_metering.cli.options import FAILED, OK, json_option
-
-if TYPE_CHECKING:
-    from marketplace_metering.proof.worlds.runner import Total
-    from marketplace_metering.proof.worlds.world_run import Life
+from marketplace_metering.cli.render import errors, note, out, print_json, say, table
+from marketplace_metering.proof.worlds.runner import Total, processors, simulate
+from marketplace_metering.proof.worlds.world_run import Life, live
 
 RUNS_DEFAULT = 100
 LINES_SHOWN = 60
@@ -32,14 +30,11 @@ WORLDS_PER_SIGN_OF_LIFE = 1_000  # in a log; a terminal sees the number rise
 def prove(
     seed: int | None, runs: int | None, store: str, jobs: int | None, story: bool, as_json: bool
 ) -> None:
-    """Meter usage in simulated worlds full of crashes, outages and lost answers, and audit them.
+    """Meter usage in simulated worlds full of crashes and lost answers, and audit them.
 
     A seed decides everything in its world: what is used, who runs when, what fails. Exits with 1
     if a single unit of usage is lost, billed twice or left without a reason in any of them.
     """
-    from marketplace_metering.proof.worlds.runner import processors, simulate
-    from marketplace_metering.proof.worlds.world_run import live
-
     first = 1 if seed is None else seed
     if story or (seed is not None and runs is None and not as_json):
         _tell(live(first, store), in_full=True)
@@ -49,8 +44,6 @@ def prove(
     total = simulate(seeds, store, jobs or processors(), _progress(count))
     took_s = time.monotonic() - began_s
     if as_json:
-        from marketplace_metering.cli.render import print_json
-
         print_json({"store": store, "seconds": round(took_s, 3), **total.as_json()})
     else:
         _report(total, took_s)
@@ -62,14 +55,12 @@ def prove(
 
 def _progress(count: int) -> Callable[[Total], None]:
     """Say on stderr how far it is, and what was found as soon as it is: a long run takes hours."""
-    from marketplace_metering.cli.render import errors
-
     told = 0
 
     def show(total: Total) -> None:
         nonlocal told
         for seed, what in total.violations[told:]:
-            errors.print(f"VIOLATION in world {seed}: {what}", soft_wrap=True, markup=False)
+            note(f"VIOLATION in world {seed}: {what}")
         told = len(total.violations)
         if errors.is_terminal and total.seeds % 20 == 0:
             errors.print(f"\r{total.seeds} of {count} worlds", end="")
@@ -80,14 +71,11 @@ def _progress(count: int) -> Callable[[Total], None]:
 
 
 def _report(total: Total, took_s: float) -> None:
-    from marketplace_metering.cli.render import out, table
-
     pace_ms = took_s * 1_000 / max(total.seeds, 1)
-    out.print(
+    say(
         f"{total.seeds} worlds in {took_s:.1f} s ({pace_ms:.0f} ms each): {total.steps} steps, "
         f"{sum(total.runs.values())} runs, {total.requests} requests to AWS, "
-        f"{total.accepted} windows billed",
-        soft_wrap=True,
+        f"{total.accepted} windows billed"
     )
     for title, counts in (("faults", total.faults), ("rare branches", total.marks)):
         drawn = table(title, "what", "times", numbers=1)
@@ -97,18 +85,16 @@ def _report(total: Total, took_s: float) -> None:
     if not total.violations:
         out.print("no unit of usage was lost, billed twice or left without a reason")
     for seed, what in total.violations:
-        out.print(f"VIOLATION in world {seed}: {what}", soft_wrap=True, markup=False)
+        say(f"VIOLATION in world {seed}: {what}")
 
 
 def _tell(life: Life, in_full: bool) -> None:
-    from marketplace_metering.cli.render import out
-
     told = life.lines
     lines = told if in_full else told[-LINES_SHOWN:]
     out.print(f"the story of world {life.seed}, with {', '.join(life.mix) or 'no faults'}")
     if len(lines) < len(told):
         out.print(f"... {len(told) - len(lines)} lines before")
     for line in lines:
-        out.print(line, soft_wrap=True, markup=False)
-    out.print(f"timeline {life.digest}; to see it again:", soft_wrap=True)
-    out.print(f"  metering prove --seed {life.seed} --store {life.store}", soft_wrap=True)
+        say(line)
+    say(f"timeline {life.digest}; to see it again:")
+    say(f"  metering prove --seed {life.seed} --store {life.store}")

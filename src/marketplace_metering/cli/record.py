@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, BinaryIO
 
 import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from marketplace_metering.cli.options import ATTENTION, Failure, json_option, store_options
-
-if TYPE_CHECKING:
-    from marketplace_metering.cli.session import Session
-    from marketplace_metering.files.json_lines import Piece
-    from marketplace_metering.jobs.record import RecordReport
+from marketplace_metering.cli.options import ATTENTION, Failure, json_option
+from marketplace_metering.cli.render import errors, note, print_json, refused_json, say
+from marketplace_metering.cli.session import Session, with_session
+from marketplace_metering.core.hours import epoch_ns
+from marketplace_metering.files.csv_rows import read_csv
+from marketplace_metering.files.json_lines import Piece, read_json
+from marketplace_metering.jobs import record as recording
+from marketplace_metering.jobs.record import RecordReport
 
 REFUSALS_SHOWN_MAX = 20
+# The option of each attribute that is taken as it is given.
+ATTRIBUTES = {
+    "account": "customerAWSAccountId",
+    "product": "productCode",
+    "dimension": "dimension",
+    "license_arn": "licenseArn",
+    "event_id": "event_id",
+}
 
 
 @click.command()
@@ -38,25 +53,21 @@ REFUSALS_SHOWN_MAX = 20
 @click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag; may be repeated.")
 @click.option("--event-id", metavar="ID", help="Counts once, however often it is recorded.")
 @json_option
-@store_options
+@with_session
 def record(
+    session: Session,
     files: tuple[str, ...],
     form: str | None,
     as_json: bool,
-    store: str | None,
-    config: str | None,
     **options: Any,  # noqa: ANN401 - click's values
 ) -> None:
-    """Record usage: one record from options, or JSON Lines, JSON or CSV files in the guide's
-    format. `-` or no FILE at all reads standard input.
+    """Record usage: one record from options, or JSON Lines, JSON or CSV files.
+
+    The files are in the guide's format; `-` or no FILE at all reads standard input.
 
     What is no usage record is reported by line, kept, and never metered. Recording the same file
     again adds only what is not there yet.
     """
-    from marketplace_metering.cli.session import session
-    from marketplace_metering.jobs.record import RecordReport
-    from marketplace_metering.jobs.record import record as record_input
-
     single = {name: value for name, value in options.items() if value not in (None, ())}
     if single and files:
         raise click.UsageError("give either FILEs or the options of one usage record, not both")
@@ -66,30 +77,21 @@ def record(
             "--account, --product, --dimension and --quantity"
         )
     report = RecordReport()
-    with session(config, store) as here:
-        if single:
-            report = record_input(here.store, here.clock, "command line", [_piece(single)])
-        else:
-            for name in files or ("-",):
-                with _open(name) as file:
-                    report = report.plus(_record_file(here, name, file, form, quiet=as_json))
-        _show(report, here.settings.store, as_json)
+    if single:
+        piece = _piece(single)
+        report = recording.record(session.opened.store, session.clock, "command line", [piece])
+    else:
+        for name in files or ("-",):
+            with _open(name) as file:
+                report = report.plus(_record_file(session, name, file, form, quiet=as_json))
+    _show(report, session.settings.store, as_json)
     if report.refused:
         sys.exit(ATTENTION)
 
 
 def _record_file(
-    here: Session,
-    name: str,
-    file: BinaryIO,
-    form: str | None,
-    quiet: bool,
+    session: Session, name: str, file: BinaryIO, form: str | None, quiet: bool
 ) -> RecordReport:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from marketplace_metering.cli.render import errors
-    from marketplace_metering.jobs.record import record as record_input
-
     source = "standard input" if name == "-" else name
     is_shown = errors.is_terminal and not quiet
     bar = Progress(
@@ -102,37 +104,23 @@ def _record_file(
         transient=True,
     )
     with bar:
-        size = None if name == "-" else os.fstat(file.fileno()).st_size
-        task = bar.add_task(source, total=size, records=0)
+        # A pipe has no size, and no position to ask for.
+        size = os.fstat(file.fileno()).st_size if name != "-" else 0
+        task = bar.add_task(source, total=size or None, records=0)
 
         def on_progress(so_far: RecordReport) -> None:
-            position = None if name == "-" else min(counted.count, size or 0)
+            position = min(file.tell(), size) if size else None
             bar.update(task, completed=position, records=so_far.read)
 
-        counted = _Counted(file)
-        pieces = _pieces(counted.lines(), form or ("csv" if name.lower().endswith(".csv") else ""))
-        return record_input(here.store, here.clock, source, pieces, on_progress)
+        is_csv = form == "csv" or (form is None and name.lower().endswith(".csv"))
+        pieces = read_csv(_lines(file)) if is_csv else read_json(_lines(file))
+        return recording.record(session.opened.store, session.clock, source, pieces, on_progress)
 
 
-class _Counted:
-    """Lines of a file as text, and how many bytes they were."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.count = 0
-
-    def lines(self) -> Iterator[str]:
-        for line in self._file:
-            self.count += len(line)
-            # What is not UTF-8 comes out as lone surrogates, which the readers refuse by line.
-            yield line.decode("utf-8", "surrogateescape")
-
-
-def _pieces(lines: Iterator[str], form: str) -> Iterator[Piece]:
-    from marketplace_metering.files.csv_rows import read_csv
-    from marketplace_metering.files.json_lines import read_json
-
-    return read_csv(lines) if form == "csv" else read_json(lines)
+def _lines(file: BinaryIO) -> Iterator[str]:
+    for line in file:
+        # What is not UTF-8 comes out as lone surrogates, which the readers refuse by line.
+        yield line.decode("utf-8", "surrogateescape")
 
 
 def _open(name: str) -> BinaryIO:
@@ -145,20 +133,8 @@ def _open(name: str) -> BinaryIO:
 
 
 def _piece(options: dict[str, Any]) -> Piece:
-    import json
-    import time
-    from decimal import Decimal, InvalidOperation
-
-    from marketplace_metering.files.json_lines import Piece
-
     item: dict[str, object] = {"metering_pending": "true"}
-    for name, attribute in (
-        ("account", "customerAWSAccountId"),
-        ("product", "productCode"),
-        ("dimension", "dimension"),
-        ("license_arn", "licenseArn"),
-        ("event_id", "event_id"),
-    ):
+    for name, attribute in ATTRIBUTES.items():
         if name in options:
             item[attribute] = options[name]
     if "quantity" in options:
@@ -184,11 +160,6 @@ def _tag(text: str) -> tuple[str, str]:
 
 
 def _milliseconds(text: str) -> object:
-    from datetime import UTC, datetime
-    from decimal import Decimal, InvalidOperation
-
-    from marketplace_metering.core.hours import epoch_ns
-
     try:
         return Decimal(text)
     except InvalidOperation:
@@ -203,8 +174,6 @@ def _milliseconds(text: str) -> object:
 
 
 def _show(report: RecordReport, store: str, as_json: bool) -> None:
-    from marketplace_metering.cli.render import errors, out, print_json
-
     if as_json:
         print_json(
             {
@@ -213,22 +182,15 @@ def _show(report: RecordReport, store: str, as_json: bool) -> None:
                 "quantity": str(report.added_quantity),
                 "already_there": report.already_there,
                 "refused": report.refused,
-                "refusals": [
-                    {
-                        "place": refused.source,
-                        "input": refused.text,
-                        "problems": [str(problem) for problem in refused.problems],
-                    }
-                    for refused in report.refusals
-                ],
+                "refusals": refused_json(report.refusals),
                 "store": store,
             }
         )
         return
     for refused in report.refusals[:REFUSALS_SHOWN_MAX]:
         for problem in refused.problems:
-            errors.print(f"[yellow]{refused.source}[/]:", end=" ", highlight=False)
-            errors.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+            errors.print(f"[yellow]{refused.source}[/]:", end=" ")
+            note(str(problem))
     more = report.refused - min(len(report.refusals), REFUSALS_SHOWN_MAX)
     if more:
         errors.print(f"... and {more:,} more; metering status --refused lists them")
@@ -237,4 +199,4 @@ def _show(report: RecordReport, store: str, as_json: bool) -> None:
         parts.append(f"already there {report.already_there:,}")
     if report.refused:
         parts.append(f"refused and kept {report.refused:,}")
-    out.print(f"{', '.join(parts)} in {store}", highlight=False, soft_wrap=True)
+    say(f"{', '.join(parts)} in {store}")

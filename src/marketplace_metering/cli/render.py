@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from marketplace_metering.core.record import RefusedInput
+
 out = Console(highlight=False, soft_wrap=False)
 errors = Console(stderr=True, highlight=False)
 
 
+def say(text: str, style: str | None = None) -> None:
+    """Print a line as it is: brackets are not markup, and a long line stays one line."""
+    out.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def note(text: str, style: str | None = None) -> None:
+    """Print a line like `say`, but not among the results."""
+    errors.print(text, style=style, markup=False, soft_wrap=True)
+
+
 def print_json(value: dict[str, Any]) -> None:
-    """One JSON object; quantities are strings, because they are exact."""
-    out.print(json.dumps(value, indent=2), markup=False, soft_wrap=True)
+    """Print one JSON object; quantities are strings, because they are exact."""
+    say(json.dumps(value, indent=2))
+
+
+def refused_json(inputs: Iterable[RefusedInput]) -> list[dict[str, Any]]:
+    """Refused input, with what is wrong with it."""
+    return [
+        {
+            "place": refused.source,
+            "input": refused.text,
+            "problems": [str(problem) for problem in refused.problems],
+        }
+        for refused in inputs
+    ]
 
 
 def when(at: datetime | None) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 
 from marketplace_metering.cli.options import Failure
+from marketplace_metering.cli.render import say
+from marketplace_metering.simulator import MarketplaceSimulator, SimulatorClock
+from marketplace_metering.simulator.server import serve
 
 
 @click.command()
@@ -21,12 +26,6 @@ from marketplace_metering.cli.options import Failure
 )
 def simulator(host: str, port: int, strict: bool, clock: str | None, quota: int) -> None:
     """Answer as the AWS Marketplace Metering API does, until Ctrl-C. See docs/simulator.md."""
-    from datetime import UTC, datetime
-
-    from marketplace_metering.cli.render import out
-    from marketplace_metering.simulator import MarketplaceSimulator, SimulatorClock
-    from marketplace_metering.simulator.server import serve
-
     try:
         start = None if clock is None else datetime.fromisoformat(clock)
     except ValueError:
@@ -36,12 +35,12 @@ def simulator(host: str, port: int, strict: bool, clock: str | None, quota: int)
 
     def on_ready(url: str) -> None:
         kind = "declared products only" if strict else "every product that nobody declared, too"
-        out.print(f"AWS Marketplace Metering API, simulated, at {url} ({kind})", soft_wrap=True)
-        out.print("point any AWS client at it:", soft_wrap=True)
-        out.print(f"  export AWS_ENDPOINT_URL_MARKETPLACE_METERING={url}", soft_wrap=True)
-        out.print("  export AWS_ACCESS_KEY_ID=simulated AWS_SECRET_ACCESS_KEY=simulated")
-        out.print("  export AWS_DEFAULT_REGION=us-east-1")
-        out.print(f"what it accepted: curl {url}/_simulator/usage", soft_wrap=True)
+        say(f"AWS Marketplace Metering API, simulated, at {url} ({kind})")
+        say("point any AWS client at it:")
+        say(f"  export AWS_ENDPOINT_URL_MARKETPLACE_METERING={url}")
+        say("  export AWS_ACCESS_KEY_ID=simulated AWS_SECRET_ACCESS_KEY=simulated")
+        say("  export AWS_DEFAULT_REGION=us-east-1")
+        say(f"what it accepted: curl {url}/_simulator/usage")
 
     rules = MarketplaceSimulator(strict=strict, requests_per_second=quota or None)
     try:

@@ -1,4 +1,4 @@
-"""The words and the JSON of `metering why`."""
+"""`metering why`: what became of usage, in words and as JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from marketplace_metering.cli.render import iso, out, print_json, when
+import click
+
+from marketplace_metering.cli.options import Failure, json_option
+from marketplace_metering.cli.render import iso, out, print_json, say, when
+from marketplace_metering.cli.selecting import find_records, hour_option
+from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.core.exact_json import exact_json
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Meter
@@ -24,36 +29,78 @@ MEANING = {
 }
 
 
-def show_records(reports: Reports, views: Sequence[RecordView], as_json: bool) -> None:
-    """Explain usage records."""
+@click.command()
+@click.argument("account")
+@click.argument("create_timestamp", required=False)
+@click.option("--product", metavar="CODE", help="With --dimension and --hour: one window.")
+@click.option("--dimension", metavar="NAME")
+@click.option("--license-arn", metavar="ARN")
+@hour_option
+@json_option
+@with_session
+def why(
+    session: Session,
+    account: str,
+    create_timestamp: str | None,
+    product: str | None,
+    dimension: str | None,
+    license_arn: str | None,
+    hour: UsageHour | None,
+    as_json: bool,
+) -> None:
+    """Explain what became of usage: its window, what was sent, and AWS's answer.
+
+    Name a usage record by ACCOUNT and CREATE_TIMESTAMP (Unix milliseconds), or a window by ACCOUNT
+    with --product, --dimension and --hour.
+    """
+    if create_timestamp is not None:
+        views = find_records(session.reports, account, create_timestamp, product, dimension)
+        if not views:
+            raise Failure(
+                f"no usage record of {account} at {create_timestamp}: metering windows "
+                f"--account {account} lists what is sealed, metering status what is refused"
+            )
+        _show_records(session.reports, views, as_json)
+    elif product and dimension and hour is not None:
+        meter = Meter(product, account, dimension, license_arn)
+        if not _show_window(session.reports, meter, hour, as_json):
+            raise Failure(f"no usage of {product} {account} {dimension} in that hour")
+    else:
+        raise click.UsageError(
+            "name a usage record by CREATE_TIMESTAMP, or a window by --product, --dimension "
+            "and --hour"
+        )
+
+
+def _show_records(reports: Reports, views: Sequence[RecordView], as_json: bool) -> None:
     if as_json:
         print_json({"usage_records": [_record_json(reports, view) for view in views]})
         return
     for view in views:
         record = view.record
-        out.print(f"usage record {milliseconds(record.created_ns)}", style="bold")
-        _say("product", record.product)
-        _say("licence", record.license_arn)
-        _say("account", record.account)
-        _say("dimension", record.dimension)
-        _say("quantity", str(record.quantity))
-        _say("used", f"in the hour {record.hour}")
-        _say("tags", ", ".join(f"{key}={value}" for key, value in record.tags) or None)
-        _say("event id", record.event_id)
-        _say("recorded", f"from {view.source}")
-        _say("your own", exact_json(record.extras) if record.extras else None)
+        out.print(f"usage record {_milliseconds(record.created_ns)}", style="bold")
+        _field("product", record.product)
+        _field("licence", record.license_arn)
+        _field("account", record.account)
+        _field("dimension", record.dimension)
+        _field("quantity", str(record.quantity))
+        _field("used", f"in the hour {record.hour}")
+        _field("tags", ", ".join(f"{key}={value}" for key, value in record.tags) or None)
+        _field("event id", record.event_id)
+        _field("recorded", f"from {view.source}")
+        _field("your own", exact_json(record.extras) if record.extras else None)
         if view.failure is not None:
-            _say("listed", f"not billed: {view.failure}")
+            _field("listed", f"not billed: {view.failure}")
         elif view.entry is None:
-            _say("pending", "no entry covers it yet: metering seal")
+            _field("pending", "no entry covers it yet: metering seal")
         for entry_view in (view.entry, view.released_from):
             if entry_view is not None:
                 _show_entry(reports, entry_view)
         out.print()
 
 
-def show_window(reports: Reports, meter: Meter, hour: UsageHour, as_json: bool) -> bool:
-    """Explain a window, its entries and what waits for it; False if there is nothing."""
+def _show_window(reports: Reports, meter: Meter, hour: UsageHour, as_json: bool) -> bool:
+    """Show a window, its entries and what waits for it; False if there is nothing."""
     which = EntryFilter(
         product=meter.product,
         account=meter.account,
@@ -75,19 +122,19 @@ def show_window(reports: Reports, meter: Meter, hour: UsageHour, as_json: bool) 
             _show_entry(reports, view)
         if waiting:
             out.print(f"{len(waiting):,} usage records of this hour are in no entry:")
-            show_records(reports, waiting, as_json=False)
+            _show_records(reports, waiting, as_json=False)
     return bool(views or waiting)
 
 
-def milliseconds(ns: int) -> str:
+def _milliseconds(ns: int) -> str:
     """`create_timestamp` as it is written."""
     text = f"{Decimal(ns).scaleb(-6):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _say(what: str, text: str | None) -> None:
+def _field(what: str, text: str | None) -> None:
     if text is not None:
-        out.print(f"  {what:<10} {text}", markup=False, soft_wrap=True)
+        say(f"  {what:<10} {text}")
 
 
 def _show_entry(reports: Reports, view: EntryView) -> None:
@@ -95,32 +142,32 @@ def _show_entry(reports: Reports, view: EntryView) -> None:
     meter = entry.window.meter
     name = f"{meter.product} {meter.account} {meter.dimension} {entry.window.hour}"
     out.print(f"window {name}", style="bold", soft_wrap=True)
-    _say("state", f"{entry.state}: {MEANING[entry.state]}")
-    _say("reason", entry.reason)
-    _say("licence", meter.license_arn)
-    _say("quantity", f"{entry.quantity} from {entry.record_count:,} usage records")
+    _field("state", f"{entry.state}: {MEANING[entry.state]}")
+    _field("reason", entry.reason)
+    _field("licence", meter.license_arn)
+    _field("quantity", f"{entry.quantity} from {entry.record_count:,} usage records")
     for line in entry.lines:
         carried = "" if line.hour == entry.window.hour else ", carried"
-        _say("", f"{line.quantity} of the hour {line.hour}{carried}")
+        _field("", f"{line.quantity} of the hour {line.hour}{carried}")
     for tags, quantity in entry.allocations:
         words = ", ".join(f"{key}={value}" for key, value in tags) or "untagged"
-        _say("", f"{quantity} for {words}")
-    _say("time stamp", when(entry.stamp))
-    _say("sealed", when(view.sealed_at))
-    _say("deadline", when(entry.deadline))
-    _say("AWS id", entry.metering_record_id)
+        _field("", f"{quantity} for {words}")
+    _field("time stamp", when(entry.stamp))
+    _field("sealed", when(view.sealed_at))
+    _field("deadline", when(entry.deadline))
+    _field("AWS id", entry.metering_record_id)
     attempts = reports.attempts(entry.key)
     for attempt in attempts:
         words = f" ({attempt.words})" if attempt.words else ""
-        _say(
+        _field(
             "attempt",
             f"{attempt.number} at {when(attempt.begun_at)}: "
             f"{attempt.answer or 'no answer was stored'}{words}",
         )
     if not attempts:
-        _say("attempt", "none yet: metering submit")
+        _field("attempt", "none yet: metering submit")
     if not entry.state.is_settled and attempts:
-        _say("next try", when(entry.retry_at))
+        _field("next try", when(entry.retry_at))
 
 
 def _record_json(reports: Reports, view: RecordView) -> dict[str, Any]:
@@ -130,7 +177,7 @@ def _record_json(reports: Reports, view: RecordView) -> dict[str, Any]:
         "productCode": record.product,
         "licenseArn": record.license_arn,
         "dimension": record.dimension,
-        "create_timestamp": milliseconds(record.created_ns),
+        "create_timestamp": _milliseconds(record.created_ns),
         "quantity": str(record.quantity),
         "tags": dict(record.tags),
         "event_id": record.event_id,

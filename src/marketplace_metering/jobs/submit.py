@@ -75,23 +75,16 @@ def submit(
     return run.report
 
 
+@dataclass(slots=True)
 class _Run:
-    def __init__(
-        self,
-        ports: Ports,
-        policy: Policy,
-        until: datetime | None,
-        should_stop: Callable[[], bool],
-        on_progress: Callable[[SubmitReport], None],
-    ) -> None:
-        self.ports = ports
-        self.policy = policy
-        self.until = until
-        self.should_stop = should_stop
-        self.on_progress = on_progress
-        self.report = SubmitReport()
-        self.failures_in_a_row = 0
-        self.is_stopped = False
+    ports: Ports
+    policy: Policy
+    until: datetime | None
+    should_stop: Callable[[], bool]
+    on_progress: Callable[[SubmitReport], None]
+    report: SubmitReport = field(default_factory=SubmitReport)
+    failures_in_a_row: int = 0
+    is_stopped: bool = False
 
     def settle_expired(self) -> None:
         """Nothing that can no longer be sent stays unsettled."""

@@ -1,0 +1,127 @@
+"""`metering status`: the books of each product."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from marketplace_metering.cli.options import ATTENTION, FAILED, json_option
+from marketplace_metering.cli.render import iso, out, print_json, refused_json, say, table, when
+from marketplace_metering.cli.session import Session, with_session
+from marketplace_metering.core.balance import Balance
+from marketplace_metering.ports import Reports
+
+PARTS = ("recorded", "billed", "presumed", "sealed", "parked", "unresolved", "listed", "pending")
+ALWAYS_SHOWN = ("recorded", "billed", "pending")
+NOT_READABLE = "(not readable)"  # refused input that names no product
+
+
+@click.command()
+@click.option("--refused", is_flag=True, help="List the input that is kept as refused, too.")
+@click.option("--check", is_flag=True, help="Exit with 3 if anything needs a person.")
+@json_option
+@with_session
+def status(session: Session, refused: bool, check: bool, as_json: bool) -> None:
+    """Show the books of each product, and whether they balance.
+
+    They do if recorded = billed + presumed + sealed + parked + unresolved + listed + pending. Exits
+    with 1 if that does not hold.
+    """
+    balances = session.reports.balances()
+    if as_json:
+        print_json(_as_json(session, balances, refused))
+    else:
+        _show(session, balances, refused)
+    if not all(balance.is_balanced for balance in balances):
+        sys.exit(FAILED)
+    if check and any(_needs_attention(balance) for balance in balances):
+        sys.exit(ATTENTION)
+
+
+def _needs_attention(balance: Balance) -> bool:
+    parts = (balance.parked, balance.unresolved, balance.listed)
+    return any(part.records for part in parts) or bool(balance.unreadable_inputs)
+
+
+def _as_json(session: Session, balances: Sequence[Balance], refused: bool) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "store": session.settings.store,
+        "balanced": all(balance.is_balanced for balance in balances),
+        "oldest_pending_at": iso(session.reports.oldest_pending_at()),
+        "products": [_balance_json(balance) for balance in balances],
+    }
+    if refused:
+        value["refused_input"] = refused_json(session.reports.refused_inputs())
+    return value
+
+
+def _balance_json(balance: Balance) -> dict[str, Any]:
+    value: dict[str, Any] = {"product": balance.product, "balanced": balance.is_balanced}
+    for part in (*PARTS, "refused", "written_off", "refused_input"):
+        quantity, records = getattr(balance, part)
+        value[part] = {"quantity": str(quantity), "usage_records": records}
+    value["carried"] = str(balance.carried)
+    value["unreadable_inputs"] = balance.unreadable_inputs
+    return value
+
+
+def _show(session: Session, balances: Sequence[Balance], refused: bool) -> None:
+    shown = [
+        part
+        for part in PARTS
+        if part in ALWAYS_SHOWN or any(getattr(balance, part).records for balance in balances)
+    ]
+    drawn = table(f"Books of {session.settings.store}", "product", *shown, numbers=len(shown))
+    for balance in balances:
+        cells = [str(getattr(balance, part).quantity) for part in shown]
+        drawn.add_row(balance.product or NOT_READABLE, *cells)
+    out.print(drawn)
+    if not balances:
+        out.print("nothing is recorded yet: metering record --help")
+        return
+    _say_balanced(balances, shown)
+    out.print(f"oldest pending usage: {when(session.reports.oldest_pending_at())}")
+    for balance in balances:
+        _say_listed(balance)
+    if refused:
+        _say_refused(session.reports)
+
+
+def _say_balanced(balances: Sequence[Balance], shown: Sequence[str]) -> None:
+    unbalanced = [balance for balance in balances if not balance.is_balanced]
+    for balance in unbalanced:
+        out.print(
+            f"[red]{balance.product}: recorded {balance.recorded.quantity} but accounted for "
+            f"{balance.accounted}[/]; please report this",
+            soft_wrap=True,
+        )
+    if not unbalanced:
+        parts = " + ".join(part for part in shown if part != "recorded")
+        out.print(f"balanced: recorded = {parts}")
+
+
+def _say_listed(balance: Balance) -> None:
+    reasons = (
+        (balance.parked, "parked: refused by AWS, tried again until the deadline"),
+        (balance.unresolved, "unresolved: AWS may have billed it"),
+        (balance.refused, "not billed: AWS refused it, or it came too late"),
+        (balance.written_off, "written off"),
+        (balance.refused_input, "refused input"),
+    )
+    name = balance.product or NOT_READABLE
+    for (quantity, records), why in reasons:
+        if records:
+            say(f"{name}: quantity {quantity} in {records:,} usage records {why}")
+    if balance.unreadable_inputs:
+        text = f"{name}: {balance.unreadable_inputs:,} refused inputs without a readable quantity"
+        say(f"{text}: metering status --refused")
+
+
+def _say_refused(reports: Reports) -> None:
+    for kept in reports.refused_inputs():
+        for problem in kept.problems:
+            out.print(f"[yellow]{kept.source}[/]:", end=" ")
+            say(str(problem))

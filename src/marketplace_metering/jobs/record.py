@@ -112,7 +112,7 @@ def _refused(source: str, piece: Piece, problems: tuple[Problem, ...]) -> Refuse
 
 
 def _writable(text: str) -> str:
-    """The text with whatever is not UTF-8 written out."""
+    """The text, with what is not UTF-8 escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,4 +1,4 @@
-"""The daemon: meter every hour, and whatever is due in between, until told to stop."""
+"""The daemon: meter every hour, and what is due in between, until stopped."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def serve(
         except Exception:
             logger.exception("this round failed; the next one takes up what it left")
         pause = next_tick(started_at, policy) - ports.clock.now()
-        stop.wait(min(pause, TICK).total_seconds())  # whatever became of the clock meanwhile
+        stop.wait(min(pause, TICK).total_seconds())  # even if the clock was set meanwhile
 
 
 def run_once(ports: Ports, policy: Policy, stop: threading.Event) -> Tick:

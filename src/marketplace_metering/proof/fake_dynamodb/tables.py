@@ -58,6 +58,7 @@ class Index:
         self.rows = Rows()
         self._shown: dict[Key, tuple[Any, Position]] = {}
         self._waiting: list[tuple[int, Key, Item]] = []
+        self._waits_until: dict[Key, int] = {}  # when the latest change of an item is shown
         self.behind_until: int | None = None  # the next request that sees more of it
         projection = definition["Projection"]
         own = frozenset({self.partition, self.sort, *table_key})
@@ -71,8 +72,8 @@ class Index:
         """Take a change of the table; one item's changes become visible in their order."""
         is_in = self.partition in item and self.sort in item
         if is_in or key in self._shown or self._waiting:
-            earlier = [at for at, other, _item in self._waiting if other == key]
-            shown_at = max([visible_at, *earlier])
+            shown_at = max(visible_at, self._waits_until.get(key, 0))
+            self._waits_until[key] = shown_at
             self._waiting.append((shown_at, key, item))
             self.behind_until = min(shown_at, self.behind_until or shown_at)
 
@@ -85,6 +86,7 @@ class Index:
             else:
                 self._show(change[1], change[2])
         self._waiting = later
+        self._waits_until = {change[1]: change[0] for change in later}
         self.behind_until = min((change[0] for change in later), default=None)
 
     def _show(self, key: Key, item: Item) -> None:

@@ -104,4 +104,7 @@ def _change(
     now: datetime,
 ) -> Sequence[Entry]:
     keys = [view.entry.key for view in opened.reports.entries(which)]
-    return opened.store.change(keys, decide, now)
+    changed = opened.store.change(keys, decide, now)
+    # What is free again is pending, and people see what became of the rest.
+    opened.store.write_back(None)
+    return changed

@@ -60,7 +60,10 @@ class Person:
         """Do something, and say what."""
         books = shop.books()
         if shop.table is not None and books.usage and self._random.random() < 0.4:
-            row = self._random.choice(books.usage)
+            # What is misspelt is few among many, and what there is most to do about.
+            misspelt = [row for row in books.usage if row.meter.dimension == POISON]
+            among = misspelt if misspelt and self._random.random() < 0.5 else books.usage
+            row = self._random.choice(among)
             return self._as_the_guide_says(shop, shop.table, clock, row)
         listed = [row for row in books.usage if self._is_listed(row, books)]
         unsettled = [

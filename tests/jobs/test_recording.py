@@ -21,25 +21,25 @@ from marketplace_metering.jobs.record import RecordReport, record
 from tests.support import steps
 from tests.support.build import DIMENSION, PRODUCT, item, quantity
 from tests.support.clock import utc
-from tests.support.world import EmbeddedWorld, new_world
+from tests.support.world import MeteringWorld, new_world
 
 NINE_MS = epoch_ns(utc("09:10")) // 1_000_000
 
 
 @pytest.fixture
-def world() -> Iterator[EmbeddedWorld]:
+def world() -> Iterator[MeteringWorld]:
     with new_world("12:30") as opened:
         yield opened
 
 
 def recorded(
-    world: EmbeddedWorld, *items: dict[str, object], source: str = "usage.jsonl"
+    world: MeteringWorld, *items: dict[str, object], source: str = "usage.jsonl"
 ) -> RecordReport:
     text = [json.dumps(each) for each in items]
     return record(world.store, world.clock, source, read_json(text))
 
 
-def test_a_report_tells_what_became_of_an_input(world: EmbeddedWorld) -> None:
+def test_a_report_tells_what_became_of_an_input(world: MeteringWorld) -> None:
     report = recorded(
         world, item(quantity=5), item(quantity=-1), item(event_id="e"), item(event_id="e")
     )
@@ -54,7 +54,7 @@ def test_a_report_tells_what_became_of_an_input(world: EmbeddedWorld) -> None:
     assert refused.text == json.dumps(item(quantity=-1))
 
 
-def test_a_clash_is_refused_input_with_its_quantity(world: EmbeddedWorld) -> None:
+def test_a_clash_is_refused_input_with_its_quantity(world: MeteringWorld) -> None:
     recorded(world, item(event_id="e", quantity=5))
     report = recorded(world, item(event_id="e", quantity=7), source="again.jsonl")
     assert (report.added, report.refused) == (0, 1)
@@ -68,13 +68,13 @@ def test_a_clash_is_refused_input_with_its_quantity(world: EmbeddedWorld) -> Non
     assert balance.recorded.quantity == quantity(12)
 
 
-def test_refused_input_is_told_once_however_often_it_is_repeated(world: EmbeddedWorld) -> None:
+def test_refused_input_is_told_once_however_often_it_is_repeated(world: MeteringWorld) -> None:
     for _ in range(3):
         assert recorded(world, item(quantity="5")).refused == 1
     assert len(steps.alarms(world.store)) == 1
 
 
-def test_what_can_be_read_of_refused_input_is_counted(world: EmbeddedWorld) -> None:
+def test_what_can_be_read_of_refused_input_is_counted(world: MeteringWorld) -> None:
     recorded(
         world,
         item(quantity=5, dimension=None),
@@ -89,7 +89,7 @@ def test_what_can_be_read_of_refused_input_is_counted(world: EmbeddedWorld) -> N
     assert all(balance.is_balanced for balance in balances.values())
 
 
-def test_an_input_whose_name_is_not_utf_8_can_be_recorded(world: EmbeddedWorld) -> None:
+def test_an_input_whose_name_is_not_utf_8_can_be_recorded(world: MeteringWorld) -> None:
     """A file name comes with surrogate escapes."""
     report = recorded(world, item(), item(quantity=-1), source="caf\udce9.jsonl")
     assert (report.added, report.refused) == (1, 1)
@@ -101,7 +101,7 @@ class PowerCutError(BaseException):
 
 
 def test_an_interrupted_input_is_completed_by_recording_it_again(
-    world: EmbeddedWorld, monkeypatch: pytest.MonkeyPatch
+    world: MeteringWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process dies after the second of three steps of five thousand."""
     monkeypatch.setattr(record_job, "PIECES_PER_STEP", 5_000)
@@ -123,7 +123,7 @@ def test_an_interrupted_input_is_completed_by_recording_it_again(
 
 
 def test_an_input_that_breaks_off_while_it_is_read_keeps_what_was_read(
-    world: EmbeddedWorld, monkeypatch: pytest.MonkeyPatch
+    world: MeteringWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record_job, "PIECES_PER_STEP", 5_000)
 
@@ -136,7 +136,7 @@ def test_an_input_that_breaks_off_while_it_is_read_keeps_what_was_read(
     assert recorded(world, *[item()] * 6_000).added == 1_000
 
 
-def test_a_report_holds_the_first_thousand_refusals(world: EmbeddedWorld) -> None:
+def test_a_report_holds_the_first_thousand_refusals(world: MeteringWorld) -> None:
     report = recorded(world, *[item(quantity=-1)] * 1_200)
     assert (report.refused, len(report.refusals)) == (1_200, 1_000)
     both = report.plus(report)
@@ -148,7 +148,7 @@ def written(*items: dict[str, object]) -> list[str]:
     return [json.dumps(each) + "\n" for each in items]
 
 
-def test_lines_of_every_kind_in_one_input_are_all_recorded(world: EmbeddedWorld) -> None:
+def test_lines_of_every_kind_in_one_input_are_all_recorded(world: MeteringWorld) -> None:
     """Plain lines, lines to look at, empty ones and wrong ones, in any order."""
     good = [
         item(quantity=1),
@@ -167,7 +167,7 @@ def test_lines_of_every_kind_in_one_input_are_all_recorded(world: EmbeddedWorld)
     assert (again.added, again.already_there) == (0, 10)
 
 
-def test_a_plain_line_that_clashes_is_refused_with_its_place_and_text(world: EmbeddedWorld) -> None:
+def test_a_plain_line_that_clashes_is_refused_with_its_place_and_text(world: MeteringWorld) -> None:
     lines = written(item(event_id="e"), item(event_id="f"), item(event_id="e", quantity=7))
     report = record(world.store, world.clock, "usage.jsonl", read_json(lines))
     assert (report.added, report.refused) == (2, 1)
@@ -178,7 +178,7 @@ def test_a_plain_line_that_clashes_is_refused_with_its_place_and_text(world: Emb
 
 
 def test_usage_that_comes_after_a_seal_of_the_same_input_is_new_usage(
-    world: EmbeddedWorld, monkeypatch: pytest.MonkeyPatch
+    world: MeteringWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tally that took the first step is sealed by somebody else before the second."""
     monkeypatch.setattr(record_job, "PIECES_PER_STEP", 2)
@@ -197,7 +197,7 @@ def test_usage_that_comes_after_a_seal_of_the_same_input_is_new_usage(
 
 
 def test_a_step_that_cannot_be_stored_leaves_nothing_that_a_later_one_builds_on(
-    world: EmbeddedWorld, monkeypatch: pytest.MonkeyPatch
+    world: MeteringWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The numbers that a rolled-back transaction gave out are given to somebody else."""
     intake = world.store.intake("usage.jsonl", world.clock.now())

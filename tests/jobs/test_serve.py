@@ -11,11 +11,11 @@ import pytest
 from marketplace_metering.jobs.serve import TICK, Tick, serve
 from tests.support.build import quantity, usage
 from tests.support.clock import Clock, utc
-from tests.support.world import EmbeddedWorld, new_world
+from tests.support.world import MeteringWorld, new_world
 
 
 @pytest.fixture
-def world() -> Iterator[EmbeddedWorld]:
+def world() -> Iterator[MeteringWorld]:
     with new_world("12:30") as opened:
         yield opened
 
@@ -38,20 +38,20 @@ class Pauses(threading.Event):
         return self.is_set()
 
 
-def served(world: EmbeddedWorld, count: int, on_tick: Callable[[Tick], None]) -> list[float]:
+def served(world: MeteringWorld, count: int, on_tick: Callable[[Tick], None]) -> list[float]:
     pauses = Pauses(world.clock, count)
     serve(world.ports, world.policy, pauses, on_tick)
     return pauses.seconds
 
 
-def test_it_wakes_every_few_minutes_and_when_an_hour_can_be_sealed(world: EmbeddedWorld) -> None:
+def test_it_wakes_every_few_minutes_and_when_an_hour_can_be_sealed(world: MeteringWorld) -> None:
     world.clock.at = utc("12:58")
     at = []
     served(world, 4, lambda tick: at.append(f"{world.clock.now():%H:%M:%S}"))
     assert at == ["12:58:00", "13:03:00", "13:05:01", "13:10:01"]
 
 
-def test_an_hour_is_billed_as_soon_as_it_can_be(world: EmbeddedWorld) -> None:
+def test_an_hour_is_billed_as_soon_as_it_can_be(world: MeteringWorld) -> None:
     world.record(usage("12:20", 5))
     billed = []
     served(world, 8, lambda tick: billed.append((f"{world.clock.now():%H:%M}", world.billed())))
@@ -61,7 +61,7 @@ def test_an_hour_is_billed_as_soon_as_it_can_be(world: EmbeddedWorld) -> None:
 
 @pytest.mark.parametrize("jump", [timedelta(hours=-14), timedelta(minutes=-3), timedelta(days=2)])
 def test_a_clock_that_jumps_during_a_round_does_not_keep_it_asleep(
-    world: EmbeddedWorld, jump: timedelta
+    world: MeteringWorld, jump: timedelta
 ) -> None:
     """Until the clock shows again what it showed, deadlines would pass."""
 
@@ -73,7 +73,7 @@ def test_a_clock_that_jumps_during_a_round_does_not_keep_it_asleep(
 
 
 def test_a_round_that_fails_is_followed_by_another(
-    world: EmbeddedWorld, caplog: pytest.LogCaptureFixture
+    world: MeteringWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     rounds = 0
 

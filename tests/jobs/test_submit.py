@@ -24,7 +24,7 @@ from marketplace_metering.core.outcome import (
 from marketplace_metering.jobs.submit import Stop, SubmitReport, submit
 from tests.support.build import DIMENSION, PRODUCT, usage
 from tests.support.script import Answer, Script, all_of
-from tests.support.world import EmbeddedWorld, new_world
+from tests.support.world import MeteringWorld, new_world
 
 THROTTLED = RequestRefused(Fault.THROTTLED, "ThrottlingException", "Rate exceeded")
 NO_ACCESS = RequestRefused(Fault.ACCOUNT, "AccessDeniedException", "not authorized")
@@ -33,28 +33,28 @@ BAD = RequestRefused(Fault.USAGE, "InvalidTagException", "a tag is bad")
 
 
 @pytest.fixture
-def world() -> Iterator[EmbeddedWorld]:
+def world() -> Iterator[MeteringWorld]:
     with new_world("12:30") as opened:
         yield opened
 
 
-def sealed(world: EmbeddedWorld, count: int = 1, product: str = PRODUCT) -> None:
+def sealed(world: MeteringWorld, count: int = 1, product: str = PRODUCT) -> None:
     meters = [Meter(product, f"{number:012d}", DIMENSION) for number in range(count)]
     world.record(*[usage("11:10", 1, meter=meter) for meter in meters])
     world.seal()
 
 
-def run(world: EmbeddedWorld, *answers: Answer) -> tuple[Script, SubmitReport]:
+def run(world: MeteringWorld, *answers: Answer) -> tuple[Script, SubmitReport]:
     script = Script(*answers)
     return script, submit(replace(world.ports, marketplace=script), world.policy)
 
 
-def states(world: EmbeddedWorld) -> dict[State, int]:
+def states(world: MeteringWorld) -> dict[State, int]:
     found = [entry.state for entry in world.entries()]
     return {state: found.count(state) for state in set(found)}
 
 
-def test_everything_due_is_sent_in_full_requests(world: EmbeddedWorld) -> None:
+def test_everything_due_is_sent_in_full_requests(world: MeteringWorld) -> None:
     sealed(world, 60)
     script, report = run(world)
     assert script.sizes == [25, 25, 10]
@@ -64,7 +64,7 @@ def test_everything_due_is_sent_in_full_requests(world: EmbeddedWorld) -> None:
 
 
 @pytest.mark.parametrize("answer", [THROTTLED, Lost("timeout")])
-def test_a_run_gives_up_after_five_failures_in_a_row(world: EmbeddedWorld, answer: Answer) -> None:
+def test_a_run_gives_up_after_five_failures_in_a_row(world: MeteringWorld, answer: Answer) -> None:
     """It slows down in between: 1, 2, 4, 8 seconds."""
     sealed(world, 200)
     before = world.clock.now()
@@ -75,14 +75,14 @@ def test_a_run_gives_up_after_five_failures_in_a_row(world: EmbeddedWorld, answe
     assert states(world) == {State.SEALED: 200}
 
 
-def test_a_success_in_between_starts_the_count_again(world: EmbeddedWorld) -> None:
+def test_a_success_in_between_starts_the_count_again(world: MeteringWorld) -> None:
     sealed(world, 300)
     _script, report = run(world, *[THROTTLED] * 4, Script()._accept, *[THROTTLED] * 4)
     assert report.stop is Stop.DONE
     assert states(world) == {State.BILLED: 300}
 
 
-def test_throttled_usage_is_never_marked_as_failed(world: EmbeddedWorld) -> None:
+def test_throttled_usage_is_never_marked_as_failed(world: MeteringWorld) -> None:
     sealed(world, 3)
     run(world, *[THROTTLED] * 5)
     assert {entry.begun - entry.refused for entry in world.entries()} == {0}
@@ -92,7 +92,7 @@ def test_throttled_usage_is_never_marked_as_failed(world: EmbeddedWorld) -> None
     assert states(world) == {State.BILLED: 3}
 
 
-def test_an_account_error_stops_the_run_at_once(world: EmbeddedWorld) -> None:
+def test_an_account_error_stops_the_run_at_once(world: MeteringWorld) -> None:
     sealed(world, 60)
     _script, report = run(world, NO_ACCESS)
     assert (report.requests, report.stop, report.words) == (
@@ -103,7 +103,7 @@ def test_an_account_error_stops_the_run_at_once(world: EmbeddedWorld) -> None:
     assert states(world) == {State.SEALED: 60}
 
 
-def test_a_product_error_passes_over_that_product_only(world: EmbeddedWorld) -> None:
+def test_a_product_error_passes_over_that_product_only(world: MeteringWorld) -> None:
     sealed(world, 30, "prod-broken")
     sealed(world, 30)
 
@@ -118,20 +118,20 @@ def test_a_product_error_passes_over_that_product_only(world: EmbeddedWorld) -> 
     assert len(script.sent) == 3
 
 
-def test_a_run_waits_for_what_is_due_again_soon(world: EmbeddedWorld) -> None:
+def test_a_run_waits_for_what_is_due_again_soon(world: MeteringWorld) -> None:
     sealed(world, 1)
     _script, report = run(world, lambda batch: all_of(batch, Deferred("busy")))
     assert (report.requests, report.stop) == (2, Stop.DONE)
     assert states(world) == {State.BILLED: 1}
 
 
-def test_a_run_does_not_wait_longer_than_its_patience(world: EmbeddedWorld) -> None:
+def test_a_run_does_not_wait_longer_than_its_patience(world: MeteringWorld) -> None:
     sealed(world, 1)
     _script, report = run(world, lambda batch: all_of(batch, NotSubscribed()))
     assert (report.requests, report.stop) == (1, Stop.WAITING)
 
 
-def test_a_run_does_not_wait_beyond_its_end(world: EmbeddedWorld) -> None:
+def test_a_run_does_not_wait_beyond_its_end(world: MeteringWorld) -> None:
     sealed(world, 1)
     script = Script(lambda batch: all_of(batch, Deferred("busy")))
     ports = replace(world.ports, marketplace=script)
@@ -139,7 +139,7 @@ def test_a_run_does_not_wait_beyond_its_end(world: EmbeddedWorld) -> None:
     assert (report.requests, report.stop) == (1, Stop.WAITING)
 
 
-def test_a_run_ends_at_its_time_and_the_next_one_goes_on(world: EmbeddedWorld) -> None:
+def test_a_run_ends_at_its_time_and_the_next_one_goes_on(world: MeteringWorld) -> None:
     sealed(world, 60)
 
     def slow(batch: Batch) -> Answer:
@@ -153,7 +153,7 @@ def test_a_run_ends_at_its_time_and_the_next_one_goes_on(world: EmbeddedWorld) -
     assert run(world)[1].requests == 1
 
 
-def test_a_run_can_be_told_to_stop(world: EmbeddedWorld) -> None:
+def test_a_run_can_be_told_to_stop(world: MeteringWorld) -> None:
     sealed(world, 60)
     script = Script()
     ports = replace(world.ports, marketplace=script)
@@ -163,7 +163,7 @@ def test_a_run_can_be_told_to_stop(world: EmbeddedWorld) -> None:
 
 @pytest.mark.parametrize("poison", [{0}, {24}, {12}, {3, 4}, {0, 8, 24}])
 def test_poison_is_found_by_halving_and_the_rest_is_billed(
-    world: EmbeddedWorld, poison: set[int]
+    world: MeteringWorld, poison: set[int]
 ) -> None:
     sealed(world, 25)
     accounts = {f"{number:012d}" for number in poison}
@@ -183,21 +183,21 @@ def test_poison_is_found_by_halving_and_the_rest_is_billed(
     assert script.sizes[0] == 25
 
 
-def test_a_request_of_poison_only_costs_at_most_49_calls(world: EmbeddedWorld) -> None:
+def test_a_request_of_poison_only_costs_at_most_49_calls(world: MeteringWorld) -> None:
     sealed(world, 25)
     _script, report = run(world, *[BAD] * 60)
     assert report.requests == 49
     assert states(world) == {State.PARKED: 25}
 
 
-def test_halving_survives_a_lost_answer_in_the_middle(world: EmbeddedWorld) -> None:
+def test_halving_survives_a_lost_answer_in_the_middle(world: MeteringWorld) -> None:
     sealed(world, 4)
     _script, report = run(world, BAD, Lost("timeout"))
     assert report.stop is Stop.DONE
     assert states(world) == {State.BILLED: 4}
 
 
-def test_a_run_that_dies_between_intent_and_answer_leaves_no_answer(world: EmbeddedWorld) -> None:
+def test_a_run_that_dies_between_intent_and_answer_leaves_no_answer(world: MeteringWorld) -> None:
     sealed(world, 2)
 
     def die(batch: Batch) -> Answer:
@@ -211,7 +211,7 @@ def test_a_run_that_dies_between_intent_and_answer_leaves_no_answer(world: Embed
     assert states(world) == {State.BILLED: 2}
 
 
-def test_what_another_run_settled_meanwhile_is_left_out(world: EmbeddedWorld) -> None:
+def test_what_another_run_settled_meanwhile_is_left_out(world: MeteringWorld) -> None:
     """Between reading what is due and logging the attempt the other run got its answers."""
     sealed(world, 3)
     script = Script()
@@ -228,7 +228,7 @@ def test_what_another_run_settled_meanwhile_is_left_out(world: EmbeddedWorld) ->
 
 
 def test_nothing_is_sent_after_its_deadline_even_if_taking_a_turn_takes_long(
-    world: EmbeddedWorld,
+    world: MeteringWorld,
 ) -> None:
     sealed(world, 3)
     deadline = world.entries()[0].deadline
@@ -244,7 +244,7 @@ def test_nothing_is_sent_after_its_deadline_even_if_taking_a_turn_takes_long(
     assert states(world) == {State.RELEASED: 3}
 
 
-def test_answers_are_taken_by_key_not_by_order(world: EmbeddedWorld) -> None:
+def test_answers_are_taken_by_key_not_by_order(world: MeteringWorld) -> None:
     sealed(world, 3)
 
     def mixed(batch: Batch) -> Answer:
@@ -266,7 +266,7 @@ def test_answers_are_taken_by_key_not_by_order(world: EmbeddedWorld) -> None:
     }
 
 
-def test_progress_is_told_after_each_request(world: EmbeddedWorld) -> None:
+def test_progress_is_told_after_each_request(world: MeteringWorld) -> None:
     sealed(world, 60)
     seen: list[int] = []
     ports = replace(world.ports, marketplace=Script())

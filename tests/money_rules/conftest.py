@@ -1,4 +1,4 @@
-"""The world in which each money rule is put to the test."""
+"""The world in which each money rule is put to the test: the same over every store."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.world import EmbeddedWorld, new_world
+from tests.support.world import MeteringWorld, OpenWorld, open_world, store_kind
+
+__all__ = ["open_world", "store_kind"]
 
 
 @pytest.fixture
-def world() -> Iterator[EmbeddedWorld]:
+def world(open_world: OpenWorld) -> Iterator[MeteringWorld]:
     """An ordinary day, half past twelve."""
-    with new_world("12:30") as opened:
+    with open_world("12:30") as opened:
         yield opened

@@ -6,10 +6,10 @@ from marketplace_metering.core.wire import epoch_s, usage_record
 from marketplace_metering.simulator.faults import Lost, Scheduled
 from tests.support.build import usage
 from tests.support.clock import utc
-from tests.support.world import EmbeddedWorld
+from tests.support.world import MeteringWorld
 
 
-def test_every_attempt_sends_the_same_record(world: EmbeddedWorld) -> None:
+def test_every_attempt_sends_the_same_record(world: MeteringWorld) -> None:
     """Three answers are lost, and time and late usage go on: what is sent does not change."""
     world.aws.plan([Scheduled(Lost(after_acceptance=False), times=3)])
     world.record(usage("11:10:00.250", 5))
@@ -29,14 +29,14 @@ def test_every_attempt_sends_the_same_record(world: EmbeddedWorld) -> None:
     assert str(world.billed()) == "12"
 
 
-def test_the_stamp_is_the_earliest_use_rounded_up_within_its_hour(world: EmbeddedWorld) -> None:
+def test_the_stamp_is_the_earliest_use_rounded_up_within_its_hour(world: MeteringWorld) -> None:
     world.record(usage("11:40"), usage("11:10:00.250"), usage("10:59:59.900"))
     world.seal()
     stamps = {entry.window.hour.start: entry.stamp for entry in world.entries()}
     assert stamps == {utc("10:00"): utc("10:59:59"), utc("11:00"): utc("11:10:01")}
 
 
-def test_a_window_of_carried_usage_only_is_stamped_at_its_hours_start(world: EmbeddedWorld) -> None:
+def test_a_window_of_carried_usage_only_is_stamped_at_its_hours_start(world: MeteringWorld) -> None:
     world.record(usage("11:10"))
     world.run()
     world.record(usage("11:20"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from marketplace_metering.core.plan import Waits
 from marketplace_metering.core.policy import Scope
 from tests.support.build import usage
-from tests.support.world import EmbeddedWorld
+from tests.support.world import MeteringWorld
 
 
-def test_an_hour_is_sealed_once_its_grace_is_over(world: EmbeddedWorld) -> None:
+def test_an_hour_is_sealed_once_its_grace_is_over(world: MeteringWorld) -> None:
     world.record(usage("12:10", 5))
     for open_at in ("12:59:59", "13:00:00", "13:04:59"):
         world.at(open_at)
@@ -18,13 +18,13 @@ def test_an_hour_is_sealed_once_its_grace_is_over(world: EmbeddedWorld) -> None:
     assert world.seal().entries == 1
 
 
-def test_an_explicit_request_seals_the_current_hour_too(world: EmbeddedWorld) -> None:
+def test_an_explicit_request_seals_the_current_hour_too(world: MeteringWorld) -> None:
     world.record(usage("12:10", 5))
     world.run(Scope.EVERYTHING)
     assert str(world.billed()) == "5"
 
 
-def test_usage_after_an_explicit_request_goes_into_the_next_hour(world: EmbeddedWorld) -> None:
+def test_usage_after_an_explicit_request_goes_into_the_next_hour(world: MeteringWorld) -> None:
     world.record(usage("12:10", 5))
     world.run(Scope.EVERYTHING)
     world.record(usage("12:40", 3))

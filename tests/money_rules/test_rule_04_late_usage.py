@@ -6,10 +6,10 @@ from marketplace_metering.core.ledger import AlarmKind
 from marketplace_metering.core.plan import Waits
 from marketplace_metering.core.policy import LateUsage, Policy
 from tests.support.build import PRODUCT, hour, usage
-from tests.support.world import EmbeddedWorld, new_world
+from tests.support.world import MeteringWorld, OpenWorld
 
 
-def test_late_usage_is_carried_and_its_line_names_the_hour(world: EmbeddedWorld) -> None:
+def test_late_usage_is_carried_and_its_line_names_the_hour(world: MeteringWorld) -> None:
     world.record(usage("10:10", 5))
     world.run()
     world.record(usage("10:50", 2))
@@ -20,7 +20,7 @@ def test_late_usage_is_carried_and_its_line_names_the_hour(world: EmbeddedWorld)
     assert str(world.billed()) == "7"
 
 
-def test_late_usage_waits_where_no_later_window_is_free(world: EmbeddedWorld) -> None:
+def test_late_usage_waits_where_no_later_window_is_free(world: MeteringWorld) -> None:
     world.record(usage("10:10"), usage("11:10"))
     world.run()
     world.record(usage("10:50", 2))
@@ -30,9 +30,9 @@ def test_late_usage_waits_where_no_later_window_is_free(world: EmbeddedWorld) ->
     assert str(world.billed()) == "4"
 
 
-def test_its_own_month_comes_first() -> None:
+def test_its_own_month_comes_first(open_world: OpenWorld) -> None:
     """Just after midnight on the 1st an idle hour of November takes late usage of November."""
-    with new_world("2026-12-01 02:10") as world:
+    with open_world("2026-12-01 02:10") as world:
         world.record(usage("2026-11-30 20:10", 5))
         world.run()
         world.record(usage("2026-11-30 20:50", 2))
@@ -41,8 +41,8 @@ def test_its_own_month_comes_first() -> None:
         assert world.told.alarms == []
 
 
-def test_crossing_a_month_is_reported() -> None:
-    with new_world("2026-12-01 00:30") as world:
+def test_crossing_a_month_is_reported(open_world: OpenWorld) -> None:
+    with open_world("2026-12-01 00:30") as world:
         world.record(usage("2026-11-30 23:10", 5))
         world.run()
         world.record(usage("2026-11-30 23:50", 2))
@@ -55,9 +55,9 @@ def test_crossing_a_month_is_reported() -> None:
         assert (alarm.kind, str(alarm.quantity)) == (AlarmKind.CARRIED_ACROSS_MONTH, "2")
 
 
-def test_a_seller_may_reject_or_hold_late_usage() -> None:
+def test_a_seller_may_reject_or_hold_late_usage(open_world: OpenWorld) -> None:
     for choice in (LateUsage.REJECT, LateUsage.HOLD):
-        with new_world(policy=Policy(late_by_product={PRODUCT: choice})) as world:
+        with open_world(policy=Policy(late_by_product={PRODUCT: choice})) as world:
             world.record(usage("10:10", 5))
             world.run()
             world.record(usage("10:50", 2))
@@ -70,7 +70,7 @@ def test_a_seller_may_reject_or_hold_late_usage() -> None:
             world.assert_law()
 
 
-def test_usage_above_a_windows_cap_is_carried(world: EmbeddedWorld) -> None:
+def test_usage_above_a_windows_cap_is_carried(world: MeteringWorld) -> None:
     world.record(usage("10:10", "9999999999"), usage("10:20", "7"))
     world.run()
     assert sorted(str(entry.quantity) for entry in world.entries()) == ["7", "9999999999"]

@@ -11,7 +11,7 @@ from marketplace_metering.ports import Ports
 from marketplace_metering.simulator.faults import Lost, Scheduled, ServerError, Throttle
 from tests.support import steps
 from tests.support.build import usage
-from tests.support.world import EmbeddedWorld
+from tests.support.world import MeteringWorld
 
 
 class PowerCutError(BaseException):
@@ -21,7 +21,7 @@ class PowerCutError(BaseException):
 class Dies:
     """A client whose process dies in the call, after AWS has it or before."""
 
-    def __init__(self, world: EmbeddedWorld, after_acceptance: bool) -> None:
+    def __init__(self, world: MeteringWorld, after_acceptance: bool) -> None:
         self.world = world
         self.after_acceptance = after_acceptance
 
@@ -36,7 +36,7 @@ class Dies:
 
 @pytest.mark.parametrize("after_acceptance", [True, False])
 def test_a_crash_in_the_call_leaves_an_attempt_without_answer(
-    world: EmbeddedWorld, after_acceptance: bool
+    world: MeteringWorld, after_acceptance: bool
 ) -> None:
     world.record(usage("11:10", 5))
     world.seal()
@@ -50,7 +50,7 @@ def test_a_crash_in_the_call_leaves_an_attempt_without_answer(
 
 
 def test_what_may_be_billed_is_unresolved_after_its_deadline_never_released(
-    world: EmbeddedWorld,
+    world: MeteringWorld,
 ) -> None:
     """The answer is lost after AWS accepted: giving the usage back would bill it twice."""
     lost, throttled = Scheduled(Lost(after_acceptance=True)), Scheduled(Throttle(), 1, 1000)
@@ -67,7 +67,7 @@ def test_what_may_be_billed_is_unresolved_after_its_deadline_never_released(
     world.assert_law()
 
 
-def test_a_500_is_no_answer(world: EmbeddedWorld) -> None:
+def test_a_500_is_no_answer(world: MeteringWorld) -> None:
     world.aws.plan([Scheduled(ServerError(after_acceptance=True), times=1)])
     world.record(usage("11:10", 5))
     world.run()
@@ -75,7 +75,7 @@ def test_a_500_is_no_answer(world: EmbeddedWorld) -> None:
     assert str(world.billed()) == "5"
 
 
-def test_throttled_attempts_are_refused_ones_and_the_usage_is_carried(world: EmbeddedWorld) -> None:
+def test_throttled_attempts_are_refused_ones_and_the_usage_is_carried(world: MeteringWorld) -> None:
     world.aws.plan([Scheduled(Throttle(), times=1000)])
     world.record(usage("11:10", 5))
     world.run()
@@ -88,7 +88,7 @@ def test_throttled_attempts_are_refused_ones_and_the_usage_is_carried(world: Emb
     world.assert_law()
 
 
-def test_release_is_decided_on_the_stored_entry(world: EmbeddedWorld) -> None:
+def test_release_is_decided_on_the_stored_entry(world: MeteringWorld) -> None:
     """A job decided to release, but a processor began an attempt meanwhile: it is not released."""
     world.record(usage("11:10", 5))
     (entry,) = steps.seal(world.store, world.clock.now())

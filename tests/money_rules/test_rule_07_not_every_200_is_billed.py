@@ -9,10 +9,10 @@ from marketplace_metering.simulator import Readings
 from marketplace_metering.simulator.faults import Lost, Missing, Scheduled, Unprocessed
 from tests.support.build import BUYER, DIMENSION, PRODUCT, usage
 from tests.support.clock import utc
-from tests.support.world import EmbeddedWorld, new_world
+from tests.support.world import MeteringWorld, OpenWorld
 
 
-def test_unprocessed_records_are_sent_again(world: EmbeddedWorld) -> None:
+def test_unprocessed_records_are_sent_again(world: MeteringWorld) -> None:
     world.aws.plan([Scheduled(Unprocessed((1,)))])
     world.record(usage("10:10", 5), usage("11:10", 7))
     report = world.run()
@@ -21,7 +21,7 @@ def test_unprocessed_records_are_sent_again(world: EmbeddedWorld) -> None:
     assert {entry.state for entry in world.entries()} == {State.BILLED}
 
 
-def test_a_record_that_the_answer_does_not_mention_is_no_answer(world: EmbeddedWorld) -> None:
+def test_a_record_that_the_answer_does_not_mention_is_no_answer(world: MeteringWorld) -> None:
     world.aws.plan([Scheduled(Missing((1,)))])
     world.record(usage("11:10", 5))
     world.run()
@@ -29,9 +29,9 @@ def test_a_record_that_the_answer_does_not_mention_is_no_answer(world: EmbeddedW
     assert str(world.billed()) == "5"
 
 
-def test_a_duplicate_of_a_lost_answer_is_presumed() -> None:
+def test_a_duplicate_of_a_lost_answer_is_presumed(open_world: OpenWorld) -> None:
     """One of AWS's sources answers an identical resend with DuplicateRecord [Q2]."""
-    with new_world(readings=Readings(identical_retry="duplicate")) as world:
+    with open_world(readings=Readings(identical_retry="duplicate")) as world:
         world.aws.plan([Scheduled(Lost(after_acceptance=True))])
         world.record(usage("11:10", 5))
         world.run()
@@ -40,9 +40,11 @@ def test_a_duplicate_of_a_lost_answer_is_presumed() -> None:
         assert world.told.alarms == []
 
 
-def test_a_duplicate_of_what_we_never_sent_is_unresolved_with_an_alarm() -> None:
+def test_a_duplicate_of_what_we_never_sent_is_unresolved_with_an_alarm(
+    open_world: OpenWorld,
+) -> None:
     """Another program meters the same product."""
-    with new_world() as world:
+    with open_world() as world:
         foreign = {
             "ProductCode": PRODUCT,
             "UsageRecords": [
@@ -63,9 +65,9 @@ def test_a_duplicate_of_what_we_never_sent_is_unresolved_with_an_alarm() -> None
         assert str(world.billed()) == "99"
 
 
-def test_a_duplicate_after_refused_attempts_only_is_not_ours() -> None:
+def test_a_duplicate_after_refused_attempts_only_is_not_ours(open_world: OpenWorld) -> None:
     """A throttled attempt was certainly not processed: it explains no duplicate."""
-    with new_world() as world:
+    with open_world() as world:
         world.record(usage("11:10", 5))
         world.seal()
         world.aws.plan([Scheduled(Unprocessed((1,)))])

@@ -6,19 +6,19 @@ from marketplace_metering.core.ledger import AlarmKind, State
 from marketplace_metering.jobs.submit import Stop
 from marketplace_metering.simulator.faults import Scheduled, Throttle
 from tests.support.build import BUYER, DIMENSION, METER, PRODUCT, usage
-from tests.support.world import LONG_AGO, EmbeddedWorld
+from tests.support.world import LONG_AGO, MeteringWorld
 
 OTHER = type(METER)(PRODUCT, "999999999999", DIMENSION)
 POISON = type(METER)(PRODUCT, BUYER, "api-callz")
 
 
-def declared(world: EmbeddedWorld, *accounts: str) -> None:
+def declared(world: MeteringWorld, *accounts: str) -> None:
     world.simulator.declare(PRODUCT, {DIMENSION: None})
     for account in accounts:
         world.simulator.subscribe(PRODUCT, account, starts_at=LONG_AGO)
 
 
-def test_an_unsubscribed_buyer_is_parked_and_told_at_once(world: EmbeddedWorld) -> None:
+def test_an_unsubscribed_buyer_is_parked_and_told_at_once(world: MeteringWorld) -> None:
     declared(world, BUYER)
     world.record(usage("11:10", 5), usage("11:10", 7, meter=OTHER))
     world.run()
@@ -31,7 +31,7 @@ def test_an_unsubscribed_buyer_is_parked_and_told_at_once(world: EmbeddedWorld) 
     assert (alarm.kind, str(alarm.quantity)) == (AlarmKind.PARKED, "7")
 
 
-def test_a_subscription_repaired_in_time_heals_itself(world: EmbeddedWorld) -> None:
+def test_a_subscription_repaired_in_time_heals_itself(world: MeteringWorld) -> None:
     declared(world, BUYER)
     world.record(usage("11:10", 7, meter=OTHER))
     world.run()
@@ -46,7 +46,7 @@ def test_a_subscription_repaired_in_time_heals_itself(world: EmbeddedWorld) -> N
     assert len(world.told.alarms) == 1, "it is told once, not every hour"
 
 
-def test_a_poison_record_costs_only_itself(world: EmbeddedWorld) -> None:
+def test_a_poison_record_costs_only_itself(world: MeteringWorld) -> None:
     """One wrong dimension among 24 good windows: found in eleven calls, 24 are billed."""
     declared(world, *(f"{number:012d}" for number in range(24)), BUYER)
     good = [type(METER)(PRODUCT, f"{number:012d}", DIMENSION) for number in range(24)]
@@ -60,7 +60,7 @@ def test_a_poison_record_costs_only_itself(world: EmbeddedWorld) -> None:
     assert [entry.window.meter.dimension for entry in parked] == ["api-callz"]
 
 
-def test_a_parked_entry_is_sent_alone(world: EmbeddedWorld) -> None:
+def test_a_parked_entry_is_sent_alone(world: MeteringWorld) -> None:
     declared(world, BUYER)
     world.record(usage("11:10", 9, meter=POISON))
     world.run()
@@ -71,7 +71,7 @@ def test_a_parked_entry_is_sent_alone(world: EmbeddedWorld) -> None:
     assert sizes == [(1, State.SEALED), (2, State.SEALED), (1, State.PARKED)]
 
 
-def test_throttling_never_marks_usage_as_failed(world: EmbeddedWorld) -> None:
+def test_throttling_never_marks_usage_as_failed(world: MeteringWorld) -> None:
     world.aws.plan([Scheduled(Throttle(), times=1000)])
     world.record(usage("11:10", 5))
     report = world.run()
@@ -80,7 +80,7 @@ def test_throttling_never_marks_usage_as_failed(world: EmbeddedWorld) -> None:
     assert world.told.alarms == []
 
 
-def test_an_unknown_product_is_left_alone_and_the_others_go_on(world: EmbeddedWorld) -> None:
+def test_an_unknown_product_is_left_alone_and_the_others_go_on(world: MeteringWorld) -> None:
     """InvalidProductCodeException is about the set-up: no usage is failed for it."""
     world.simulator.strict = True
     declared(world, BUYER)
@@ -93,7 +93,7 @@ def test_an_unknown_product_is_left_alone_and_the_others_go_on(world: EmbeddedWo
     assert world.told.alarms == []
 
 
-def test_refused_for_good_is_listed_with_its_reason(world: EmbeddedWorld) -> None:
+def test_refused_for_good_is_listed_with_its_reason(world: MeteringWorld) -> None:
     declared(world, BUYER)
     world.record(usage("11:10", 9, meter=POISON))
     world.run()

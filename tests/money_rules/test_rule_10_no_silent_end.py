@@ -10,7 +10,7 @@ from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.ports import Ports
 from tests.support import steps
 from tests.support.build import usage
-from tests.support.world import EmbeddedWorld
+from tests.support.world import MeteringWorld
 
 
 class DeafError(Exception):
@@ -23,7 +23,7 @@ class Deaf:
 
 
 def test_an_entry_that_ran_out_of_time_is_released_by_name_with_an_alarm(
-    world: EmbeddedWorld,
+    world: MeteringWorld,
 ) -> None:
     world.record(usage("11:10", 5))
     world.seal()
@@ -35,7 +35,7 @@ def test_an_entry_that_ran_out_of_time_is_released_by_name_with_an_alarm(
     assert (alarm.kind, str(alarm.quantity)) == (AlarmKind.RELEASED, "5")
 
 
-def test_an_alarm_outlives_the_process_that_raised_it(world: EmbeddedWorld) -> None:
+def test_an_alarm_outlives_the_process_that_raised_it(world: MeteringWorld) -> None:
     """It is stored with its cause and told until somebody has heard it."""
     world.record(usage("11:10", 5))
     (entry,) = steps.seal(world.store, world.clock.now())
@@ -47,7 +47,7 @@ def test_an_alarm_outlives_the_process_that_raised_it(world: EmbeddedWorld) -> N
     assert deliver_alarms(world.ports) == 0
 
 
-def test_writing_off_names_author_reason_and_amount(world: EmbeddedWorld) -> None:
+def test_writing_off_names_author_reason_and_amount(world: MeteringWorld) -> None:
     world.record(usage("11:10", 5))
     (entry,) = steps.seal(world.store, world.clock.now())
     steps.begin(world.store, entry.key, world.clock.now())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
+from marketplace_metering.adapters.sqlite import SqliteStore
 from marketplace_metering.core.ledger import AlarmKind
-from marketplace_metering.files.json_lines import read_json
-from marketplace_metering.jobs.record import record
-from tests.support.build import item
-from tests.support.world import EmbeddedWorld
+from tests.support.build import BUYER, hour, item
+from tests.support.world import MeteringWorld
 
 WRONG = [
     item(quantity=-1),
@@ -20,10 +20,10 @@ WRONG = [
 ]
 
 
-def test_the_good_are_metered_and_the_bad_are_kept(world: EmbeddedWorld) -> None:
+def test_the_good_are_metered_and_the_bad_are_kept(world: MeteringWorld) -> None:
     lines = [json.dumps(item(note=number)) for number in range(3)]
     lines += [json.dumps(each) for each in WRONG] + ["{", "[]", "\ud800"]
-    report = record(world.store, world.clock, "usage.jsonl", read_json(lines))
+    report = world.record_file("usage.jsonl", lines)
     assert (report.read, report.added, report.refused) == (12, 3, 9)
     world.run()
     assert str(world.billed()) == "15"
@@ -32,16 +32,20 @@ def test_the_good_are_metered_and_the_bad_are_kept(world: EmbeddedWorld) -> None
     world.assert_law()
 
 
-def test_the_same_bad_line_is_kept_once(world: EmbeddedWorld) -> None:
+def test_the_same_bad_line_is_kept_once(world: MeteringWorld) -> None:
     lines = [json.dumps(WRONG[0])]
     for _time in range(2):
-        record(world.store, world.clock, "usage.jsonl", read_json(lines))
+        world.record_file("usage.jsonl", lines)
     (balance,) = world.balances()
     assert balance.unreadable_inputs == 1
 
 
-def test_attributes_of_the_sellers_own_are_kept_untouched(world: EmbeddedWorld) -> None:
+def test_attributes_of_the_sellers_own_are_kept_untouched(world: MeteringWorld) -> None:
     line = '{"team": {"cost": 1.50, "list": [1, null]}, ' + json.dumps(item())[1:]
-    record(world.store, world.clock, "usage.jsonl", read_json([line]))
-    (extras,) = world.store.connection.execute("SELECT extras FROM usage_record").fetchone()
-    assert extras == '{"team": {"cost": 1.50, "list": [1, null]}}'
+    world.record_file("usage.jsonl", [line])
+    (view,) = world.reports.records_at(BUYER, *hour("09:00").bounds_ns)
+    assert view.record.extras == {"team": {"cost": Decimal("1.50"), "list": [1, None]}}
+    if isinstance(world.store, SqliteStore):
+        # Here to the letter; a number of DynamoDB's is a value, which has no trailing zero.
+        (extras,) = world.store.connection.execute("SELECT extras FROM usage_record").fetchone()
+        assert extras == '{"team": {"cost": 1.50, "list": [1, null]}}'

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from marketplace_metering.core.wire import request
 from tests.support.build import METER, licensed, usage
-from tests.support.world import EmbeddedWorld
+from tests.support.world import MeteringWorld
 
 
-def test_usage_under_both_identities_is_billed_once_in_two_hours(world: EmbeddedWorld) -> None:
+def test_usage_under_both_identities_is_billed_once_in_two_hours(world: MeteringWorld) -> None:
     """The older usage takes the hour, the other is carried to the next one."""
     world.record(usage("10:10", 5), usage("10:20", 7, meter=licensed()))
     world.run()
@@ -18,7 +18,7 @@ def test_usage_under_both_identities_is_billed_once_in_two_hours(world: Embedded
     world.assert_law()
 
 
-def test_a_sealed_hour_keeps_its_identity(world: EmbeddedWorld) -> None:
+def test_a_sealed_hour_keeps_its_identity(world: MeteringWorld) -> None:
     world.record(usage("11:10", 5))
     world.run()
     world.record(usage("11:20", 7, meter=licensed()))
@@ -30,7 +30,7 @@ def test_a_sealed_hour_keeps_its_identity(world: EmbeddedWorld) -> None:
     assert not world.simulator.audit.billed_twice
 
 
-def test_two_licences_of_one_buyer_may_share_an_hour(world: EmbeddedWorld) -> None:
+def test_two_licences_of_one_buyer_may_share_an_hour(world: MeteringWorld) -> None:
     other = licensed(arn="arn:aws:license-manager::444455556666:license:l-second")
     world.record(usage("11:10", 5, meter=licensed()), usage("11:10", 7, meter=other))
     world.run()
@@ -38,7 +38,7 @@ def test_two_licences_of_one_buyer_may_share_an_hour(world: EmbeddedWorld) -> No
     assert {entry.window.hour for entry in world.entries()} == {world.entries()[0].window.hour}
 
 
-def test_a_request_names_the_product_or_the_licence(world: EmbeddedWorld) -> None:
+def test_a_request_names_the_product_or_the_licence(world: MeteringWorld) -> None:
     world.record(usage("10:10"), usage("11:10", meter=licensed()))
     world.run()
     for batch in world.sent.batches:

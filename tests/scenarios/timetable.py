@@ -18,13 +18,14 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from marketplace_metering.core import ledger
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Meter
-from marketplace_metering.core.ledger import Change, Entry, State
+from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.quantity import Quantity, total
 from marketplace_metering.core.wire import request
+from marketplace_metering.jobs.correct import Finding, resolve, write_off
+from marketplace_metering.ports import EntryFilter
 from marketplace_metering.simulator import Readings
 from marketplace_metering.simulator.faults import (
     Chance,
@@ -36,7 +37,7 @@ from marketplace_metering.simulator.faults import (
 )
 from tests.support import build
 from tests.support.build import BUYER, LICENSE, PRODUCT, usage
-from tests.support.world import LONG_AGO, EmbeddedWorld, new_world
+from tests.support.world import LONG_AGO, MeteringWorld, OpenWorld
 
 YEAR = 2026
 FIRST_DAY = "20 Nov"
@@ -63,14 +64,14 @@ WEATHER: dict[str, tuple[list[Scheduled], list[Chance]]] = {
 
 def scenario(
     policy: Policy | None = None, readings: Readings | None = None
-) -> Callable[[Callable[[], None]], Callable[[], None]]:
+) -> Callable[[Callable[[], None]], Callable[[OpenWorld], None]]:
     """The test whose docstring is a timetable."""
 
-    def decorate(story: Callable[[], None]) -> Callable[[], None]:
+    def decorate(story: Callable[[], None]) -> Callable[[OpenWorld], None]:
         text = story.__doc__ or ""
 
-        def run() -> None:
-            with new_world("00:00", policy, readings) as world:
+        def run(open_world: OpenWorld) -> None:
+            with open_world("00:00", policy, readings) as world:
                 table = Timetable(world)
                 for line in text.splitlines():
                     table.line(line.strip())
@@ -86,7 +87,7 @@ def scenario(
 class Timetable:
     """What the lines of a timetable do and tell."""
 
-    def __init__(self, world: EmbeddedWorld) -> None:
+    def __init__(self, world: MeteringWorld) -> None:
         self.world = world
         self.day = FIRST_DAY
         self.steps = 0
@@ -156,7 +157,9 @@ class Timetable:
             for account in accounts(said["buyer"] or "the buyer")
         ]
         uses = [usage(at, said["amount"] or "", meter=meter) for meter in meters]
-        taken = self.world.store.intake(f"line {self.steps}", self.world.clock.now()).add(uses)
+        with self.world.step():
+            intake = self.world.store.intake(f"line {self.steps}", self.world.clock.now())
+            taken = intake.add(uses)
         assert taken.added == len(uses), "an equal use of this minute is in the timetable already"
 
     def rival(self, dimension: str, amount: str, used_in: str) -> None:
@@ -218,22 +221,18 @@ class Timetable:
 
     def person(self, what: str) -> str:
         """What Ann of finance decides about every window that it can be decided about."""
-        now = self.world.clock.now()
-
-        def decide(entry: Entry) -> Change | None:
+        opened, now = self.world.opened, self.world.clock.now()
+        everything = EntryFilter()
+        with self.world.step():
             match what:
                 case "writes it off":
-                    return ledger.write_off(entry, "Ann", "goodwill", now)
-                case "finds it in CloudTrail":
-                    return ledger.resolve(entry, True, "Ann", "CloudTrail")
-                case "finds nothing in CloudTrail":
-                    return ledger.resolve(entry, False, "Ann", "CloudTrail")
+                    done = write_off(opened, everything, "Ann", "goodwill", now)
+                case "finds it in CloudTrail" | "finds nothing in CloudTrail":
+                    is_billed = what == "finds it in CloudTrail"
+                    done = resolve(opened, everything, Finding(is_billed, "Ann", "CloudTrail"), now)
                 case _:
                     raise AssertionError(f"Ann never {what}")
-
-        keys = [entry.key for entry in self.world.entries()]
-        changed = self.world.store.change(keys, decide, now)
-        return ", ".join(f"{entry.state} {entry.quantity}" for entry in changed) or "nothing"
+        return ", ".join(f"{entry.state} {entry.quantity}" for entry in done) or "nothing"
 
     def hour(self, hour: UsageHour) -> str:
         """The hour as the timetable writes it: with its day where that is another one."""

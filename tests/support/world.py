@@ -1,16 +1,16 @@
-"""A whole world in one process: real store, real boto3 client, simulated AWS, settable time."""
+"""A whole world in one process: a real store, real boto3 client, simulated AWS, settable time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+import pytest
+
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
-from marketplace_metering.adapters.sqlite import SqliteStore
-from marketplace_metering.adapters.sqlite.reports import SqliteReports
 from marketplace_metering.core.balance import Balance
 from marketplace_metering.core.batch import Batch
 from marketplace_metering.core.ledger import Alarm, Entry, EntryKey, State
@@ -18,7 +18,9 @@ from marketplace_metering.core.outcome import Answered, Lost, RequestRefused
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.quantity import Quantity, total
 from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.files.json_lines import read_json
 from marketplace_metering.jobs.deliver_alarms import deliver_alarms
+from marketplace_metering.jobs.record import RecordReport, record
 from marketplace_metering.jobs.seal import SealReport, seal
 from marketplace_metering.jobs.submit import SubmitReport, submit
 from marketplace_metering.ports import EntryFilter, Ports, Taken
@@ -32,6 +34,7 @@ from marketplace_metering.simulator import (
 from marketplace_metering.simulator.audit import Accepted
 from marketplace_metering.simulator.in_process import attach
 from tests.support.clock import Clock, utc
+from tests.support.stores import KINDS, SQLITE, TestedStore, new_store
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -86,34 +89,60 @@ class Recorded:
         return self.api.submit(batch)
 
 
-class EmbeddedWorld:
+class MeteringWorld:
     """One seller, one store, one AWS."""
 
-    def __init__(self, store: SqliteStore, at: str, policy: Policy, readings: Readings) -> None:
-        self.clock = Clock(utc(at))
+    def __init__(
+        self, stored: TestedStore, clock: Clock, policy: Policy, readings: Readings
+    ) -> None:
+        self.clock = clock
         self.policy = policy
         self.simulator = MarketplaceSimulator(readings=readings)
         self.aws = FaultySimulator(self.simulator)
         self.sent = Recorded(self.aws, self.clock, policy.requests_per_second)
         self.told = Collector()
         self.is_alone = True  # no other software meters the same product
-        self.store = store
-        self.ports = Ports(store, self.sent, self.clock, self.told)
+        self.store_kind = stored.kind
+        self.catch_up = stored.catch_up
+        self.opened = stored.opened
+        self.store = stored.opened.store
+        self.reports = stored.opened.reports
+        self.ports = Ports(self.store, self.sent, self.clock, self.told)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """One thing that somebody does: indexes may show what it wrote only when it is over."""
+        try:
+            yield
+        finally:
+            self.catch_up()
 
     def record(self, *usage: UsageRecord) -> Taken:
-        return self.store.intake("app", self.clock.now()).add(usage)
+        with self.step():
+            return self.store.intake("app", self.clock.now()).add(usage)
+
+    def record_file(self, source: str, lines: Sequence[str]) -> RecordReport:
+        """Record an input of JSON Lines."""
+        with self.step():
+            return record(self.store, self.clock, source, read_json(lines))
 
     def seal(self, scope: Scope = Scope.CLOSED_HOURS) -> SealReport:
-        return seal(self.ports, self.policy, scope)
+        with self.step():
+            return seal(self.ports, self.policy, scope)
 
     def submit(self) -> SubmitReport:
-        report = submit(self.ports, self.policy)
-        deliver_alarms(self.ports)
-        return report
+        with self.step():
+            report = submit(self.ports, self.policy)
+            deliver_alarms(self.ports)
+            return report
 
     def run(self, scope: Scope = Scope.CLOSED_HOURS) -> SubmitReport:
-        self.seal(scope)
-        return self.submit()
+        """Seal and submit in one process, in one step."""
+        with self.step():
+            seal(self.ports, self.policy, scope)
+            report = submit(self.ports, self.policy)
+            deliver_alarms(self.ports)
+            return report
 
     def at(self, text: str) -> None:
         """Move on to an instant."""
@@ -121,15 +150,14 @@ class EmbeddedWorld:
         self.clock.at = utc(text)
 
     def entries(self) -> list[Entry]:
-        found = SqliteReports(self.store.connection).entries(EntryFilter())
-        return [view.entry for view in found]
+        return [view.entry for view in self.reports.entries(EntryFilter())]
 
     def entry(self) -> Entry:
         (only,) = self.entries()
         return only
 
     def balances(self) -> Sequence[Balance]:
-        return SqliteReports(self.store.connection).balances()
+        return self.reports.balances()
 
     def billed(self) -> Quantity:
         """What AWS counts."""
@@ -175,11 +203,28 @@ def assert_agreed(entries: Sequence[Entry], accepted: Sequence[Accepted]) -> Non
 
 @contextmanager
 def new_world(
-    at: str = "12:30", policy: Policy | None = None, readings: Readings | None = None
-) -> Iterator[EmbeddedWorld]:
+    at: str = "12:30",
+    policy: Policy | None = None,
+    readings: Readings | None = None,
+    store_kind: str = SQLITE,
+) -> Iterator[MeteringWorld]:
     """A world that begins at an instant."""
-    store = SqliteStore(":memory:")
-    try:
-        yield EmbeddedWorld(store, at, policy or Policy(), readings or Readings())
-    finally:
-        store.close()
+    clock = Clock(utc(at))
+    with new_store(store_kind, clock) as stored:
+        yield MeteringWorld(stored, clock, policy or Policy(), readings or Readings())
+
+
+OpenWorld = Callable[..., AbstractContextManager[MeteringWorld]]
+
+
+@pytest.fixture(params=KINDS)
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """Over which store: what holds of one holds of every one."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def open_world(store_kind: str) -> OpenWorld:
+    """Opens new worlds over that store, as `new_world` does."""
+    return partial(new_world, store_kind=store_kind)

@@ -10,6 +10,7 @@ from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.adapters.sqlite.intake import SqliteIntake
 from marketplace_metering.adapters.sqlite.reports import conditions
 from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.core.record_columns import group_name
 from marketplace_metering.ports import EntryFilter, RecordView
 
 
@@ -43,14 +44,12 @@ class SqliteCorrections:
         with self._identities.writing():
             row = self._connection.execute(
                 "SELECT usage_record.* FROM usage_record "
-                "JOIN usage_group ON usage_group.id = usage_record.group_id "
                 "JOIN tally ON tally.id = usage_record.tally_id "
-                "WHERE usage_group.meter_id = ? AND usage_group.hour = ? "
-                "AND usage_record.created_ns = ? AND usage_record.micros = ? "
-                "AND usage_record.event_id IS ? AND tally.entry_id IS NULL",
+                "WHERE usage_record.group_id = ? AND usage_record.created_ns = ? "
+                "AND usage_record.micros = ? AND usage_record.event_id IS ? "
+                "AND tally.entry_id IS NULL",
                 (
-                    self._identities.meter(old.meter),
-                    old.hour.number,
+                    self._identities.group(group_name(old)),
                     old.created_ns,
                     old.micros,
                     old.event_id,

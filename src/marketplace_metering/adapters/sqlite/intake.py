@@ -64,7 +64,7 @@ class SqliteIntake:
         self._input_id: int | None = None
         self._matched: set[Met] = set()  # usage of earlier inputs, met in this one
         self._matched_now: list[Met] = []  # what the call that is under way met
-        self._searched_to: dict[tuple[int, int, int, str | None], int] = {}
+        self._searched_to: dict[tuple[int, int, int, str | None, bool], int] = {}
         self._corrected_groups: set[int] = set()
         self._open: dict[int, _OpenTally] = {}
         self._bulk = Bulk(connection, identities)
@@ -243,7 +243,8 @@ class SqliteIntake:
         Several uses of one group in the same instant lie a nanosecond apart, towards the middle
         of the hour so that they stay in it.
         """
-        content = (group_id, record.created_ns, record.micros, extras_text(record.extras))
+        extras, is_event = extras_text(record.extras), record.event_id is not None
+        content = (group_id, record.created_ns, record.micros, extras, is_event)
         # The places before are taken, and none of them is another input's equal to match.
         created_ns = self._searched_to.get(content, record.created_ns)
         step = 1 if record.created_ns % NS_PER_HOUR < NS_PER_HOUR // 2 else -1
@@ -255,13 +256,13 @@ class SqliteIntake:
                 if created_ns != record.created_ns:
                     self._searched_to[content] = created_ns
                 return created_ns
-            for micros, extras, event_id, input_id, number in there:
+            for *said, event_id, input_id, number in there:
                 met = (group_id, created_ns, number)
                 if (
                     may_be_there
-                    and (micros, extras) == content[2:]
+                    and said == [record.micros, extras]
                     and event_id is None
-                    and record.event_id is None
+                    and not is_event
                     and input_id != self._input_id
                     and met not in self._matched
                 ):

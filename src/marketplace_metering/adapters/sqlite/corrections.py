@@ -62,11 +62,6 @@ class SqliteCorrections:
                 "DELETE FROM usage_record WHERE group_id = ? AND created_ns = ?",
                 (group_id, old.created_ns),
             )
-            if old.event_id is not None:
-                self._connection.execute(
-                    "DELETE FROM event WHERE account = ? AND event_id = ?",
-                    (old.account, old.event_id),
-                )
             self._connection.execute(
                 "UPDATE tally SET micros = micros - ?, record_count = record_count - 1, "
                 "is_closed = 1, earliest_ns = (SELECT coalesce(min(created_ns), 0) "

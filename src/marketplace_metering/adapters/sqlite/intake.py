@@ -194,7 +194,8 @@ class SqliteIntake:
         self._connection.execute(INSERT, self._row(record, group_id, created_ns))
         if record.event_id is not None:
             self._connection.execute(
-                "INSERT INTO event (account, event_id, group_id, created_ns) VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO event (account, event_id, group_id, created_ns) "
+                "VALUES (?, ?, ?, ?)",
                 (record.account, record.event_id, group_id, created_ns),
             )
 
@@ -218,8 +219,11 @@ class SqliteIntake:
     def _clash(self, record: UsageRecord, group_id: int, known: tuple[int, int]) -> Problem | None:
         """What is wrong if the same event id came before with other content (not: with another
         time within its hour, which changes nothing that is billed)."""
+        of_event = "WHERE group_id = ?1 AND created_ns = ?2 AND event_id = ?3"
         (micros,) = self._connection.execute(
-            "SELECT micros FROM usage_record WHERE group_id = ? AND created_ns = ?", known
+            f"SELECT micros FROM usage_record {of_event} "
+            f"UNION ALL SELECT micros FROM corrected {of_event}",  # it is another buyer's now
+            (*known, record.event_id),
         ).fetchone()
         if group_id == known[0] and micros == record.micros:
             return None

@@ -174,7 +174,7 @@ class DynamoReports:
             heads = read_heads(self._calls, self._names.ledger, pks)
             by_key = {pks[pk]: head for pk, head in heads.items()}
             comparison = compare(self._calls, self._names.ledger, books, by_key)
-            known = {(match.book, match.ns) for match in comparison.doubtful}
+            known = {(match.book, match.ns) for match in comparison.doubtful if not match.is_free}
             for key, book in books.items():
                 held = comparison.held.get(key, set())
                 times = (ns for columns in book.groups.values() for ns in columns.ns)

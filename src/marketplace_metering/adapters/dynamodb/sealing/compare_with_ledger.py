@@ -50,6 +50,12 @@ class Match(NamedTuple):
     covering: Covering
     said: SealedContent  # when it was sealed
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing holds it any more: it is planned like any other."""
+        covering = self.covering
+        return not isinstance(covering, Stored) or covering.entry.state is State.RELEASED
+
 
 @dataclass(slots=True)
 class Comparison:

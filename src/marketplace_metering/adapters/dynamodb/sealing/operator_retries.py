@@ -100,7 +100,7 @@ class Retries:
                 continue  # the index shows an old picture: the next run sees it as it is
             covering = match.covering
             is_same = is_as_sealed(covering, match.said, match.book, match.group, match.micros)
-            if not isinstance(covering, Stored) or covering.entry.state is State.RELEASED:
+            if match.is_free or not isinstance(covering, Stored):
                 retried.free.setdefault(match.book, set()).add(match.ns)
             elif not is_same and covering.entry.state.is_settled:
                 wishes.stuck.append((match, item))

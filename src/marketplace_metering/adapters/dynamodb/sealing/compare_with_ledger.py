@@ -174,8 +174,8 @@ def _compare_book(
     }
     held: set[int] = set()
     doubtful: dict[int, Match] = {}
-    # What is live decides, whatever held the usage before.
-    for covering in sorted(coverings, key=_is_past):
+    # What is live decides, whatever held the usage before; or what owes marks, the latest first.
+    for covering in sorted(coverings, key=_latest_first):
         said = members.said(covering)
         for ns in _common(pending, said):
             if ns in held or ns in doubtful:
@@ -196,8 +196,9 @@ def _common(some: Mapping[int, object], others: Mapping[int, object]) -> Iterabl
     return [ns for ns in few if ns in many]
 
 
-def _is_past(covering: Covering) -> bool:
-    return not isinstance(covering, Stored) or not covering.entry.state.is_live
+def _latest_first(covering: Covering) -> tuple[bool, int]:
+    is_live = isinstance(covering, Stored) and covering.entry.state.is_live
+    return not is_live, -(covering.marks_due_at_ms or 0)
 
 
 def is_as_sealed(

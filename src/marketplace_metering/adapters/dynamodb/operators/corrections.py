@@ -108,6 +108,7 @@ class DynamoCorrections:
 
     def replace(self, view: RecordView, corrected: UsageRecord, now: datetime) -> bool:
         """Put a corrected usage record in the place of one that no live entry covers."""
+        self._write_back(None)  # or what was refused or freed just now is marked afterwards
         old = view.record
         pk = keys.book_pk(old.meter.book_key)
         for _try in range(TRIES):

@@ -36,7 +36,7 @@ class NothingBetween:
         """Nor during it."""
 
 
-class _Behind(FaultInjector):
+class Behind(FaultInjector):
     """Indexes show what is written only when they are told to."""
 
     def visible_at(self) -> int:
@@ -66,7 +66,7 @@ def new_store(kind: str, clock: Clock) -> Iterator[TestedStore]:
         with closing(opened):
             yield TestedStore(kind, opened)
         return
-    injector = (_Behind if kind == LAGGING else FaultInjector)(Faults(), seed=0)
+    injector = (Behind if kind == LAGGING else FaultInjector)(Faults(), seed=0)
     tables = {table.name: table for table in map(Table, definitions(PREFIX))}
     client = Client(tables, injector, NothingBetween())
 

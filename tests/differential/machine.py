@@ -1,0 +1,221 @@
+"""Random stories, and the shortest one where two stores differ (hypothesis)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import ClassVar
+
+import hypothesis.strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from marketplace_metering.core.hours import epoch_ns
+from marketplace_metering.core.identity import Meter
+from marketplace_metering.core.policy import LateUsage, Policy, Scope
+from marketplace_metering.core.quantity import parse_quantity
+from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.ports import EntryFilter
+from tests.differential import operations as op
+from tests.differential.operations import BUYERS
+from tests.differential.scripted_aws import MISSPELT, OUTCOMES, REQUESTS, Weather
+from tests.differential.twins import Twins
+from tests.support.build import LICENSE
+from tests.support.clock import utc
+from tests.support.stores import DYNAMODB
+
+BUYER, OTHER_BUYER = BUYERS
+# A few meters that share books, lanes and buyers.
+METERS = (
+    Meter("prod-a", BUYER, "requests"),
+    Meter("prod-a", BUYER, "storage"),
+    Meter("prod-a", BUYER, "requests", LICENSE),
+    Meter("prod-a", OTHER_BUYER, "requests"),
+    Meter("prod-b", BUYER, "requests"),
+    Meter("prod-a", OTHER_BUYER, MISSPELT),
+)
+TAGS: tuple[dict[str, str], ...] = ({}, {}, {"team": "red"}, {"team": "blue"})
+QUANTITIES = ("1", "2.5", "0", "7", "0.000001", "9999999999.999999")
+AGES_MIN = (0, 1, 30, 65, 130, 400, 1_500)
+STARTS = ("2026-11-20 12:30", "2026-11-30 21:20")
+POLICIES = (
+    Policy(),
+    Policy(patience=timedelta(0), failures_in_a_row_max=2),
+    Policy(late=LateUsage.REJECT),
+    Policy(late=LateUsage.HOLD, window_length=timedelta(hours=6)),
+)
+SPOILED: tuple[Callable[[str], str], ...] = (
+    lambda line: line.replace('"quantity": ', '"quantity": -'),
+    lambda line: line.replace("customerAWSAccountId", "customer"),
+    lambda line: line[:-1],
+    lambda line: line.replace('"true"', '"done"'),
+)
+REPAIRS: dict[str, Callable[[UsageRecord], UsageRecord]] = {
+    "another dimension": lambda usage: replace(usage, dimension="requests"),
+    "another quantity": lambda usage: replace(usage, micros=3_000_000),
+    "another buyer": lambda usage: replace(usage, account=OTHER_BUYER),
+    "another product": lambda usage: replace(usage, product="prod-b"),
+    "by licence": lambda usage: replace(usage, license_arn=LICENSE),
+    "as it was": lambda usage: usage,
+}
+
+# One use as it is drawn: meter, quantity, age, tags, event id.
+uses = st.tuples(
+    st.sampled_from(METERS),
+    st.sampled_from(QUANTITIES),
+    st.sampled_from(AGES_MIN),
+    st.sampled_from(TAGS),
+    st.sampled_from((None, None, None, "e1", "e2")),
+)
+Use = tuple[Meter, str, int, dict[str, str], str | None]
+weathers = st.builds(
+    Weather,
+    st.lists(st.sampled_from(sorted(REQUESTS)), max_size=4).map(tuple),
+    st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=3).map(tuple),
+)
+filters = st.one_of(
+    st.just(EntryFilter()),
+    st.sampled_from(METERS).map(
+        lambda m: EntryFilter(product=m.product, account=m.account, dimension=m.dimension)
+    ),
+)
+
+
+class Stories(RuleBasedStateMachine):
+    """Both stores do what is drawn, and are compared after every step."""
+
+    other: ClassVar[str] = DYNAMODB
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputs: list[op.Operation] = []
+        self.event_at: dict[tuple[str, str], datetime] = {}
+
+    @initialize(start=st.sampled_from(STARTS), policy=st.sampled_from(POLICIES))
+    def begin(self, start: str, policy: Policy) -> None:
+        self.twins = Twins(self.other, utc(start), policy)
+
+    def teardown(self) -> None:
+        if hasattr(self, "twins"):
+            self.twins.close()
+
+    def used_at(self, use: Use) -> datetime:
+        """When it was: never on a whole second, and each lane at seconds of its own.
+
+        What fills a window alone comes after the rest of its second: of two equal instants, one of
+        which finds no room, each store may take either first.
+
+        An event has one time: by design it is known by its id and second (money rule 15).
+        """
+        meter, quantity, age, _tags, event_id = use
+        lane = 2 * (meter.product == "prod-b") + meter.is_licensed
+        microsecond = 750_000 if quantity == QUANTITIES[-1] else 500_000
+        now = self.twins.sides[0].clock.now().replace(second=10 * lane, microsecond=microsecond)
+        at = now - timedelta(minutes=age)
+        return at if event_id is None else self.event_at.setdefault((meter.account, event_id), at)
+
+    def line(self, use: Use, spoil: int | None) -> str:
+        """As an application writes it."""
+        meter, quantity, _age, tags, event_id = use
+        said: dict[str, object] = {
+            "customerAWSAccountId": meter.account,
+            "productCode": meter.product,
+            "create_timestamp": epoch_ns(self.used_at(use)) // 1_000_000,
+            "dimension": meter.dimension,
+            "quantity": "?",
+            "metering_pending": "true",
+            "licenseArn": meter.license_arn,
+            "tags": tags or None,
+            "event_id": event_id,
+        }
+        there = {name: value for name, value in said.items() if value is not None}
+        line = json.dumps(there).replace('"?"', quantity)
+        return line if spoil is None else SPOILED[spoil](line)
+
+    # Recording
+
+    @rule(
+        some=st.lists(
+            st.tuples(uses, st.sampled_from((None, None, None, 0, 1, 2, 3))), min_size=1, max_size=4
+        )
+    )
+    def record_a_file(self, some: list[tuple[Use, int | None]]) -> None:
+        lines = tuple(self.line(use, spoil) for use, spoil in some)
+        self.record(op.RecordFile(f"file {len(self.inputs)}", lines))
+
+    @rule(some=st.lists(uses, min_size=1, max_size=3))
+    def record_directly(self, some: list[Use]) -> None:
+        usage = tuple(
+            UsageRecord(
+                use[0].account,
+                use[0].product,
+                use[0].dimension,
+                epoch_ns(self.used_at(use)),
+                parse_quantity(use[1]).micros,
+                use[0].license_arn,
+                tuple(sorted(use[3].items())),
+                use[4],
+                {"cost": Decimal("1.5")} if use[2] == 30 else {},
+            )
+            for use in some
+        )
+        self.record(op.RecordDirectly(f"app {len(self.inputs)}", usage))
+
+    def record(self, recording: op.Operation) -> None:
+        self.inputs.append(recording)
+        self.twins.do(recording)
+
+    @rule(number=st.integers(0, 20))
+    def repeat_an_input(self, number: int) -> None:
+        if self.inputs:
+            self.twins.do(self.inputs[number % len(self.inputs)])
+
+    # Metering
+
+    @rule(minutes=st.sampled_from((1, 10, 60, 60, 200, 1_440, 1_440)))
+    def wait(self, minutes: int) -> None:
+        self.twins.do(op.Wait(minutes))
+
+    @rule(scope=st.sampled_from((Scope.CLOSED_HOURS, Scope.EVERYTHING)))
+    def seal(self, scope: Scope) -> None:
+        self.twins.do(op.Seal(scope))
+
+    @rule()
+    def seal_at_once(self) -> None:
+        self.twins.do(op.SealAtOnce())
+
+    @rule(weather=weathers)
+    def submit(self, weather: Weather) -> None:
+        self.twins.do(op.Submit(weather))
+
+    @rule()
+    def write_back(self) -> None:
+        self.twins.do(op.WriteBack())
+
+    @rule()
+    def restart(self) -> None:
+        self.twins.do(op.Restart())
+
+    @rule()
+    def deliver(self) -> None:
+        self.twins.do(op.Deliver())
+
+    # People
+
+    @rule(which=filters)
+    def retry(self, which: EntryFilter) -> None:
+        self.twins.do(op.Retry(which))
+
+    @rule(is_billed=st.booleans())
+    def resolve(self, is_billed: bool) -> None:
+        self.twins.do(op.Resolve(is_billed))
+
+    @rule(which=filters)
+    def write_off(self, which: EntryFilter) -> None:
+        self.twins.do(op.WriteOff(which))
+
+    @rule(number=st.integers(0, 30), name=st.sampled_from(sorted(REPAIRS)))
+    def repair(self, number: int, name: str) -> None:
+        self.twins.do(op.Repair(number, name, REPAIRS[name]))

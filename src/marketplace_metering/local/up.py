@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import boto3
 
 from marketplace_metering.deploy import stack as stacks
-from marketplace_metering.local import LocalError, cast, ministack
+from marketplace_metering.local import LocalError, listings, ministack
 from marketplace_metering.local.background import alone
 from marketplace_metering.local.home import Home, LocalPipeline, beside_proxies, to_unset
 from marketplace_metering.local.ministack import HOST, REGION, Say, free_port
@@ -107,7 +107,7 @@ def _started(home: Home, request: Request, say: Say) -> LocalPipeline:
             {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home.folder)},
             f"{simulator_url}/_simulator/health",
         )
-        cast.subscribe_all(simulator_url)
+        listings.subscribe_all(simulator_url)
         say(f"starting the AWS emulator at {emulator_url}")
         home.emulator.start(
             emulator,

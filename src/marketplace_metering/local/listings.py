@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from marketplace_metering.local.background import request
@@ -19,38 +18,25 @@ PRICES = {
     "compute_hours": "0.50",
     "transactions": "0.01",
 }
-PRODUCTS = {"abc123xyz456": PRICES, "def789uvw012": PRICES}
-
-
-@dataclass(frozen=True, slots=True)
-class Buyer:
-    """A buyer of both products."""
-
-    account: str
-    is_subscribed: bool = True
-
-
-BUYERS = (
-    Buyer("123456789012"),
-    Buyer("111122223333"),
-    Buyer("444455556666"),
-    Buyer("999900001111", is_subscribed=False),  # AWS refuses its usage: CustomerNotSubscribed
-)
+PRODUCTS = ("abc123xyz456", "def789uvw012")
+BUYERS = ("123456789012", "111122223333", "444455556666")  # of both products
+GONE = "999900001111"  # AWS refuses its usage: CustomerNotSubscribed
 
 
 def subscribe_all(simulator_url: str) -> None:
     """Declare the products and subscribe the buyers in a fresh simulator."""
     now = datetime.now(UTC)
-    for product, dimensions in PRODUCTS.items():
-        _tell(simulator_url, "products", productCode=product, dimensions=dimensions)
-        for buyer in BUYERS:
-            ended = {} if buyer.is_subscribed else {"endsAt": (now - ENDED_SINCE).isoformat()}
+    since = (now - SUBSCRIBED_SINCE).isoformat()
+    for product in PRODUCTS:
+        _tell(simulator_url, "products", productCode=product, dimensions=PRICES)
+        for account in (*BUYERS, GONE):
+            ended = {"endsAt": (now - ENDED_SINCE).isoformat()} if account == GONE else {}
             _tell(
                 simulator_url,
                 "subscribe",
                 productCode=product,
-                customerAWSAccountId=buyer.account,
-                startsAt=(now - SUBSCRIBED_SINCE).isoformat(),
+                customerAWSAccountId=account,
+                startsAt=since,
                 **ended,
             )
 

@@ -7,19 +7,20 @@ from contextlib import chdir
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from marketplace_metering.adapters.sqlite import SqliteStore
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
-from marketplace_metering.proof.demo import run_demo
-from marketplace_metering.proof.demo.aws_faults import DECK, OUTAGE, SUSPENDED_BUYER
 from marketplace_metering.proof.demo.day import Progress
 from marketplace_metering.proof.demo.listings import DAY_BEGINS
+from marketplace_metering.proof.demo.run import run_demo
 from marketplace_metering.proof.demo.usage_file import Arrivals, read_lines
 from marketplace_metering.proof.demo.watch import watching
-from marketplace_metering.proof.demo.world import DemoWorld
+from marketplace_metering.proof.worlds.aws import FAULTS
+from marketplace_metering.simulator import MarketplaceSimulator
 
 ESCAPE = "\x1b"
 
@@ -65,9 +66,9 @@ def test_output_that_is_no_terminal_is_plain_and_80_wide(shown):
 
 def test_it_happened_what_was_promised(shown):
     words = " ".join(shown.text.split())  # a table breaks lines between words
-    for cause in (OUTAGE, SUSPENDED_BUYER, *(name for name, _fault, _cards in DECK)):
+    for cause in ("AWS is down", "buyer suspended", *FAULTS):
         assert re.search(rf"{cause} [1-9]", words), cause
-    for place in ("a call to AWS", "a call to the store"):
+    for place in ("a call to AWS", "a call to the store", "inside a transaction"):
         assert re.search(rf"{place} [1-9]", words), place
     for reason in ("buyer has no agreement", "dimension unknown to AWS", "licence had ended"):
         assert reason in shown.text
@@ -126,22 +127,24 @@ def test_another_seed_is_another_day_with_the_same_books():
 
 
 def test_a_millionth_more_on_aws_s_side_fails_the_demo(monkeypatch):
-    asked = DemoWorld.ask_aws
+    honest: Any = MarketplaceSimulator.accepted
 
-    def tampered(world, path):
-        answer = asked(world, path)
-        if path == "usage":
-            whole = [usage for usage in answer["usage"] if "." not in usage["quantity"]]
-            for usage in whole[:1]:
-                usage["quantity"] += ".000001"
-        return answer
+    def tampered(simulator):
+        [first, *others] = honest.fget(simulator) or [None]
+        if first is None:
+            return []
+        content = first.content._replace(quantity=first.content.quantity + 1)
+        return [replace(first, content=content), *others]
 
-    monkeypatch.setattr(DemoWorld, "ask_aws", tampered)
+    monkeypatch.setattr(MarketplaceSimulator, "accepted", property(tampered))
     wrong = run(7)
     assert wrong.code == 1
     assert "The books do not balance." in wrong.text
-    assert "0.000001 too" in wrong.text.replace("\n", " ")
+    words = " ".join(wrong.text.split())
+    assert "0.000001 too" in words
     assert "meter " in wrong.text
+    assert re.search("metering prove audits, hour by hour +WRONG", wrong.text)  # entry by entry
+    assert re.search("AWS bills .* for entry 0 of", words)
 
 
 def test_a_usage_record_that_is_lost_on_the_way_in_fails_the_demo(monkeypatch):

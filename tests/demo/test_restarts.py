@@ -1,7 +1,6 @@
 """The demo's application is killed for real, and every order is billed once all the same."""
 
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,12 @@ from marketplace_metering.proof.demo.restarts import KILLED_AT, Restarts, restar
 def test_every_order_is_billed_once_through_three_kills(tmp_path: Path) -> None:
     found = restarts(tmp_path)
     assert (found.orders, found.kills) == (ORDERS, len(KILLED_AT))
-    assert found.used == found.recorded == found.billed == Decimal(3_999)
+    assert found.used == found.recorded == found.billed == 3_999_000_000
     assert found.is_exact
 
 
 @pytest.mark.parametrize("amount", ["recorded", "billed"])
 def test_one_unit_too_many_is_noticed(amount: str) -> None:
-    found = Restarts(2, Decimal(3), 1, 1, Decimal(3), Decimal(3))
+    found = Restarts(3_000_000, 3_000_000, 3_000_000)
     assert found.is_exact
-    assert not replace(found, **{amount: Decimal(4)}).is_exact  # type: ignore[arg-type]
+    assert not replace(found, **{amount: 4_000_000}).is_exact

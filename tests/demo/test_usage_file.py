@@ -8,10 +8,11 @@ from marketplace_metering.core.hours import instant
 from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.core.record_rules import read_record
 from marketplace_metering.files.json_lines import read_json
-from marketplace_metering.proof.demo import generate
-from marketplace_metering.proof.demo.listings import MONTH_ENDS, PRODUCTS, USAGE_ENDS
-from marketplace_metering.proof.demo.moments import ms
+from marketplace_metering.proof.demo.listings import MONTH_ENDS, PRODUCTS
 from marketplace_metering.proof.demo.usage_file import Arrivals, read_lines
+from tests.demo import generate
+from tests.demo.generate import USAGE_ENDS
+from tests.demo.moments import ms
 
 
 def read_all() -> list[UsageRecord | tuple[Problem, ...]]:

@@ -25,7 +25,7 @@ from marketplace_metering.proof.worlds.aws import ANSWERED, Line
 from marketplace_metering.proof.worlds.dynamodb_store import DynamoShop
 from marketplace_metering.proof.worlds.expected_items import Written
 from marketplace_metering.proof.worlds.expected_usage import hour_text
-from marketplace_metering.proof.worlds.fault_injection import Crash, Perils, Steps
+from marketplace_metering.proof.worlds.fault_injection import COMMITTED, Crash, Perils, Steps
 from marketplace_metering.proof.worlds.fault_mix import Mix
 from marketplace_metering.proof.worlds.listings import POISON, Buyer, Cast
 from marketplace_metering.proof.worlds.processes import Process
@@ -179,7 +179,7 @@ class Stage(World):
         self.mix = self.endings._mix = replace(self.mix, skew_s=skew_s)
         self.auditor._skew_s = skew_s
         for process in self.processes:
-            process.clock.set_off(int(seconds * 1_000_000))
+            process.clock.offset_us = int(seconds * 1_000_000)
 
     def aws_will(self, *kinds: str) -> None:
         """How the next requests fare, one after the other; "answer" is an ordinary one."""
@@ -197,7 +197,7 @@ class Stage(World):
         """Right after the commit of the call of this name to the store, of so many from now on."""
         for _number in range(calls - 1):
             self.before(call, lambda: None)
-        self.before(call, lambda: self.when_at("the store, after a commit", what))
+        self.before(call, lambda: self.when_at(COMMITTED, what))
 
     def when_written_twice(self, number: int, between: Hook) -> None:
         """DynamoDB does that batch of statements from now on, and its answer is lost. This happens

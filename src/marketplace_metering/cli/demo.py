@@ -8,7 +8,7 @@ import click
 
 from marketplace_metering.cli.options import json_option
 from marketplace_metering.cli.render import out
-from marketplace_metering.proof.demo import run_demo
+from marketplace_metering.proof.demo.run import run_demo
 
 SEED_DEFAULT = 7
 

@@ -28,7 +28,7 @@ def an_answer_that_is_lost(stage: Stage) -> None:
     next day  nobody knows whether it is billed: it is unresolved, and its usage is not billed again
     """
     _nine_is_sealed(stage)
-    stage.aws_will("lost after")
+    stage.aws_will("answer lost")
     stage.submit()
     _the_deadline_passes_unreached(stage)
     assert stage.billed() == {"20 09:00": "5"}
@@ -42,7 +42,7 @@ def a_server_error(stage: Stage) -> None:
     next day  a 500 says nothing: the window is unresolved
     """
     _nine_is_sealed(stage)
-    stage.aws_will("500 after")
+    stage.aws_will("error after the work")
     stage.submit()
     _the_deadline_passes_unreached(stage)
     assert stage.billed() == {"20 09:00": "5"}
@@ -56,7 +56,7 @@ def a_result_that_is_missing(stage: Stage) -> None:
     next day  the window is unresolved
     """
     _nine_is_sealed(stage)
-    stage.aws_will("missing")
+    stage.aws_will("results missing")
     stage.submit()
     assert stage.entry("09:00").state == "sealed"
     _the_deadline_passes_unreached(stage)
@@ -100,7 +100,7 @@ def a_record_that_was_not_processed(stage: Stage) -> None:
     10:20  it is sent again, and billed
     """
     _nine_is_sealed(stage)
-    stage.aws_will("unprocessed")
+    stage.aws_will("records unprocessed")
     stage.submit()
     stage.look()
     assert stage.entry("09:00").state == "sealed"
@@ -116,7 +116,7 @@ def usage_that_aws_certainly_has_not(stage: Stage) -> None:
     next day  it is certain that nothing was billed: the usage is billed in another hour
     """
     _nine_is_sealed(stage)
-    stage.aws_will("unprocessed")
+    stage.aws_will("records unprocessed")
     stage.submit()
     _the_deadline_passes_unreached(stage)
     assert stage.entry("09:00").state == "released"
@@ -131,7 +131,7 @@ def a_duplicate_of_our_own(stage: Stage) -> None:
     """
     stage.reads(identical_retry="duplicate")
     _nine_is_sealed(stage)
-    stage.aws_will("lost after")
+    stage.aws_will("answer lost")
     stage.submit()
     stage.now_is("10:20")
     stage.submit()

@@ -17,7 +17,7 @@ def _parked_with_an_answer_lost(stage: Stage) -> None:
     stage.use(5)
     stage.now_is("10:06")
     stage.seal()
-    stage.aws_will("suspended", "lost after")
+    stage.aws_will("suspended", "answer lost")
     stage.submit()
     stage.now_is("11:07")
     stage.submit()
@@ -71,7 +71,7 @@ def a_release_decided_on_a_copy(stage: Stage) -> None:
 
     def another_process_sends_it() -> None:
         stage.clocks_are_off_by(0)
-        stage.aws_will("lost after")
+        stage.aws_will("answer lost")
         stage.submit()
 
     stage.after("expired", another_process_sends_it)
@@ -113,7 +113,7 @@ def a_crash_while_people_are_told(stage: Stage) -> None:
     stage.use(5, meter=WRONG)
     stage.now_is("10:06")
     stage.seal()
-    stage.when_at("before people are told", crash)
+    stage.when_at("before a call to the pager", crash)
     stage.submit()
     assert not stage.pager.heard
     stage.now_is("10:20")

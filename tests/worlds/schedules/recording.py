@@ -7,6 +7,7 @@ from dataclasses import replace
 from marketplace_metering.files.json_lines import Piece
 from marketplace_metering.jobs.correct import Repaired
 from marketplace_metering.proof.worlds.applications import Input
+from marketplace_metering.proof.worlds.fault_injection import COMMITTED
 from tests.worlds.stage import STORAGE, WRONG, Stage, crash
 
 
@@ -19,7 +20,7 @@ def an_input_that_is_repeated(stage: Stage) -> None:
     drawn = stage.made(5)
     drawn.pieces.append(replace(drawn.pieces[0], place="line 2"))
     drawn.good.append(drawn.good[0])
-    stage.when_at("the store, after a commit", crash)
+    stage.when_at(COMMITTED, crash)
     stage.write(drawn)
     assert not drawn.is_confirmed
     stage.now_is("09:20")
@@ -150,7 +151,7 @@ def a_crash_while_usage_is_recorded(stage: Stage) -> None:
     wrong = Piece("line 2", "-1 of something", {"quantity": -1})
     drawn.pieces.append(wrong)
     drawn.bad.append(wrong.text)
-    stage.when_at("the store, after a commit", crash)
+    stage.when_at(COMMITTED, crash)
     stage.write(drawn)
     stage.now_is("09:20")
     stage.write(drawn)

@@ -23,7 +23,7 @@ def the_stamp_of_a_resend(stage: Stage) -> None:
     """
     stage.reads(same_time="timestamp")
     _nine_is_sealed(stage)
-    stage.aws_will("lost after")
+    stage.aws_will("answer lost")
     stage.submit()
     stage.now_is("10:10")
     stage.submit()
@@ -39,7 +39,7 @@ def the_quantity_of_a_resend(stage: Stage) -> None:
     11:06  the 2 are billed in 10:00
     """
     _nine_is_sealed(stage)
-    stage.aws_will("lost before")
+    stage.aws_will("request lost")
     stage.submit()
     stage.now_is("10:08")
     stage.use(2, "09:40")

@@ -235,7 +235,7 @@ def a_record_that_is_repaired_while_its_answer_is_lost(stage: Stage) -> None:
     stage.put(5)
     stage.now_is("10:06")
     stage.seal()
-    stage.aws_will("suspended", "lost after")
+    stage.aws_will("suspended", "answer lost")
     stage.submit()
     stage.now_is("11:07")
     stage.submit()
@@ -258,7 +258,7 @@ def a_refusal_whose_write_is_repeated(stage: Stage) -> None:
     stage.use(5)
     stage.now_is("10:06")
     stage.seal()
-    stage.aws_will("throttled", "lost after")
+    stage.aws_will("throttled", "answer lost")
 
     def another_process_sends_it() -> None:
         stage.pass_s(2)

@@ -4,93 +4,85 @@ from __future__ import annotations
 
 from typing import Any
 
-from marketplace_metering.proof.demo.audit import NOTHING, Account
+from marketplace_metering.proof.demo.audit import Statement, units
 from marketplace_metering.proof.demo.outcome import Outcome
 from marketplace_metering.proof.demo.restarts import Restarts
-from marketplace_metering.proof.demo.tables import by_dimension, listed_sums
+from marketplace_metering.proof.demo.tables import listed_sums
 
 
 def to_json(outcome: Outcome, restarted: Restarts) -> dict[str, Any]:
     """Everything that the tables show, and every check."""
-    findings = outcome.findings
+    statement = outcome.statement
     return {
-        "balanced": findings.balance and restarted.is_exact,
-        "seed": outcome.seed,
-        "usage_records": outcome.lines,
+        "balanced": not statement.complaints and restarted.is_exact,
+        "seed": outcome.day.mix.seed,
+        "usage_records": outcome.day.arrivals.read_count,
         "checks": [
             {"check": check.what, "holds": not check.complaints, "complaints": check.complaints}
-            for check in findings.checks
+            for check in statement.checks
         ],
-        "products": [
-            {"product": product or None, **_account(account)}
-            for product, account in findings.products.items()
-        ],
-        "dimensions": [
-            {"product": product or None, "dimension": dimension or None, **_account(account)}
-            for (product, dimension), account in by_dimension(findings.meters).items()
-        ],
-        "meters": [
-            {
-                "product": meter.product or None,
-                "account": meter.account or None,
-                "dimension": meter.dimension or None,
-                **_account(account),
-                "carried": f"{outcome.seller.carried.get(meter, NOTHING):f}",
-                "carried_into_next_month": (
-                    f"{outcome.seller.carried_into_next_month.get(meter, NOTHING):f}"
-                ),
-            }
-            for meter, account in findings.meters.items()
-        ],
+        "products": _rows(statement, "product"),
+        "dimensions": _rows(statement, "product", "dimension"),
+        "meters": _rows(statement, "product", "account", "dimension"),
         "not_billed": [
             {
                 "reason": reason,
                 "product": product or None,
                 "dimension": dimension or None,
                 "usage_records": records,
-                "quantity": None if quantity is None else f"{quantity:f}",
+                "quantity": None if quantity is None else _exact(quantity),
             }
             for (reason, product, dimension), (records, quantity) in listed_sums(outcome).items()
         ],
         "invoices": [
             {"product": product, "month": month, "dollars": f"{dollars:f}"}
-            for (product, month), dollars in sorted(outcome.aws.dollars.items())
+            for (product, month), dollars in sorted(outcome.dollars.items())
         ],
         **_on_the_way(outcome),
         "application": {
             "orders": restarted.orders,
             "kills": restarted.kills,
-            "used": f"{restarted.used:f}",
-            "recorded": f"{restarted.recorded:f}",
-            "billed": f"{restarted.billed:f}",
+            "used": _exact(restarted.used),
+            "recorded": _exact(restarted.recorded),
+            "billed": _exact(restarted.billed),
         },
     }
 
 
-def _account(account: Account) -> dict[str, str]:
-    return {
-        "recorded": f"{account.recorded:f}",
-        "billed": f"{account.billed:f}",
-        "not_billed": f"{account.listed:f}",
-    }
+def _rows(statement: Statement, *parts: str) -> list[dict[str, str | None]]:
+    return [
+        {
+            **{name: part or None for name, part in zip(parts, key, strict=True)},
+            "recorded": _exact(account["recorded"]),
+            "billed": _exact(account["billed"]),
+            "not_billed": _exact(account["listed"]),
+            "carried": _exact(account["carried"]),
+            "carried_into_next_month": _exact(account["carried_into_next_month"]),
+        }
+        for key, account in statement.by(*parts).items()
+    ]
+
+
+def _exact(micros: int) -> str:
+    return f"{units(micros):f}"
 
 
 def _on_the_way(outcome: Outcome) -> dict[str, Any]:
-    aws = outcome.aws
+    day, looked_up = outcome.day, outcome.day.auditor.marks
     return {
-        "faults": dict(outcome.faults),
-        "crashes": dict(outcome.crashes),
+        "faults": dict(day.injected),
+        "crashes": dict(day.crashes),
         "requests": {
-            "made": aws.requests,
-            "at_least_on_a_calm_day": aws.requests_on_a_calm_day,
-            "retries_of_refused_usage": outcome.retries_of_refused,
+            "made": day.aws.requests,
+            "at_least_on_a_calm_day": outcome.requests_on_a_calm_day,
+            "retries_of_refused_usage": day.line.retries_of_refused,
         },
         "alarms": {
-            kind: {"count": alarms.count, "quantity": f"{alarms.quantity:f}"}
+            kind: {"count": len(alarms), "quantity": _exact(sum(alarms))}
             for kind, alarms in outcome.alarms.items()
         },
         "unresolved_windows": {
-            "found_billed": len(outcome.looked_up.billed),
-            "written_off": len(outcome.looked_up.written_off),
+            "found_billed": looked_up["resolved as billed"],
+            "written_off": looked_up["written off"],
         },
     }

@@ -1,92 +1,74 @@
-"""An auditor's books: input against AWS's count and the list of what is not billed.
+"""The statement of a day: input against AWS's count and the list of what is not billed.
 
 Shares no code with the product, because shared code would share the bug: it reads the usage file
-with its own parser and counts in Decimal. It believes the ledger nothing but the list itself.
+with its own parser and counts in whole millionths. It believes the ledger nothing but the list
+itself. What must hold of each single entry, the proof's auditor has checked after every hour.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, NamedTuple
 
-NOTHING = Decimal(0)
+from marketplace_metering.proof.worlds.expected_items import Written
+from marketplace_metering.proof.worlds.snapshot import MeterName, Tags
+from marketplace_metering.proof.worlds.timeline import month_of
+
 LARGEST = Decimal("9999999999.999999")
 SMALLEST = Decimal("0.000001")
+MICROS = 1_000_000
+HOUR_MS = 3_600_000
 UNREADABLE = ""
 
 
-class MeterName(NamedTuple):
-    """One (product, account, dimension); a part that cannot be read is empty."""
-
-    product: str
-    account: str
-    dimension: str
-
-
 class InputLine(NamedTuple):
-    """One line of the usage file: whose it is, how much, of which month, and its exact text."""
+    """One line of the usage file; a part that cannot be read is empty, or nothing."""
 
-    meter: MeterName
-    quantity: Decimal | None
-    month: str | None
+    number: int
     text: str
-
-
-class Billed(NamedTuple):
-    """One usage record that AWS accepted, by AWS's own account."""
-
     meter: MeterName
-    quantity: Decimal
-    month: str
+    micros: int | None
+    created_ms: int | None
+    tags: Tags
+
+    @property
+    def month(self) -> str:
+        """The month of use."""
+        return "" if self.created_ms is None else month_of(self.created_ms // HOUR_MS)
+
+    @property
+    def written(self) -> Written | None:
+        """What a store must hold of it, if it can be read."""
+        if self.micros is None or self.created_ms is None:
+            return None
+        return Written(self.meter, self.created_ms // HOUR_MS, self.tags, self.micros)
 
 
 class NotBilled(NamedTuple):
     """Usage that the product lists as not billed; refused input comes with its exact text."""
 
     meter: MeterName
-    quantity: Decimal | None
-    month: str | None
+    micros: int | None
+    month: str
     reason: str
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that the auditor is given."""
-
-    recorded: Sequence[InputLine]
-    billed: Sequence[Billed]
-    invoiced: Mapping[tuple[MeterName, str], Decimal]  # quantity by meter and month
-    not_billed: Sequence[NotBilled]
-    carried_into_next_month: Mapping[MeterName, Decimal]  # as the ledger says
-    windows_with_two_contents: int
-    billed_twice: int
-    still_open: int  # usage records without a final outcome, as the ledger says
+Amounts = Mapping[tuple[MeterName, str], int]  # millionths by meter and month of use
 
 
-@dataclass(slots=True)
-class Account:
-    """The sums of one meter, dimension or product."""
-
-    recorded: Decimal = NOTHING
-    billed: Decimal = NOTHING
-    listed: Decimal = NOTHING
+class Account(Counter[str]):
+    """The sums of one meter, dimension or product: recorded, billed, listed and carried usage."""
 
     @property
     def is_balanced(self) -> bool:
         """The equation: everything recorded is billed, or listed."""
-        return self.recorded == self.billed + self.listed
-
-    def add(self, other: Account) -> None:
-        """Add the sums of another."""
-        self.recorded += other.recorded
-        self.billed += other.billed
-        self.listed += other.listed
+        return self["recorded"] == self["billed"] + self["listed"]
 
 
 class Check(NamedTuple):
@@ -96,30 +78,134 @@ class Check(NamedTuple):
     complaints: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What the audit found; without complaints the books balance."""
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """The books of the day; but for the input, meters are without their licence."""
 
-    meters: Mapping[MeterName, Account]
-    products: Mapping[str, Account]
-    checks: tuple[Check, ...]
+    input: Sequence[InputLine]
+    billed: Amounts  # what AWS accepted
+    invoiced: Amounts
+    not_billed: Sequence[NotBilled]
+    carried: Amounts  # as the ledger says
+    carried_into_next_month: Amounts
+    windows_with_two_contents: int = 0
+    billed_twice: int = 0
+    still_open: int = 0  # usage records without a final outcome, as the ledger says
+    violations: Sequence[str] = ()  # what the proof's auditor found
+
+    @cached_property
+    def recorded(self) -> Amounts:
+        """The sums of the input."""
+        return _sums((unlicensed(each.meter), each.month, each.micros) for each in self.input)
+
+    @cached_property
+    def listed(self) -> Amounts:
+        """The sums of what is not billed."""
+        return _sums((each.meter, each.month, each.micros) for each in self.not_billed)
+
+    @cached_property
+    def meters(self) -> Mapping[MeterName, Account]:
+        """The account of each meter."""
+        meters: defaultdict[MeterName, Account] = defaultdict(Account)
+        for kind in ("recorded", "billed", "listed", "carried", "carried_into_next_month"):
+            for (meter, _month), micros in getattr(self, kind).items():
+                meters[meter][kind] += micros
+        return dict(sorted(meters.items()))
+
+    def by(self, *parts: str) -> Mapping[tuple[str, ...], Account]:
+        """The accounts of all meters that agree in these parts: product, account, dimension."""
+        sums: defaultdict[tuple[str, ...], Account] = defaultdict(Account)
+        for meter, account in self.meters.items():
+            sums[tuple(getattr(meter, part) for part in parts)].update(account)
+        return dict(sorted(sums.items()))
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """Every equation, to the last decimal; without complaints the books balance."""
+        return (
+            _unbalanced("product", self.by("product")),
+            _unbalanced("meter", self.meters),
+            Check("input without a quantity is listed", self._unlisted_lines()),
+            Check("AWS's invoices = usage that AWS accepted", self._wrong_invoices()),
+            Check("used in November = invoiced + carried into December", self._wrong_months()),
+            _none("windows sent with two contents", self.windows_with_two_contents),
+            _none("windows billed twice", self.billed_twice),
+            _none("usage records without a final outcome", self.still_open),
+            Check("all else that metering prove audits, hour by hour", tuple(self.violations)),
+        )
 
     @property
     def complaints(self) -> list[str]:
         """Everything that is wrong."""
         return [complaint for check in self.checks for complaint in check.complaints]
 
-    @property
-    def balance(self) -> bool:
-        """Whether every unit is billed once or listed."""
-        return not self.complaints
+    def _unlisted_lines(self) -> tuple[str, ...]:
+        """A line whose quantity cannot be read escapes the sums: it must be listed by its text."""
+        unlisted = Counter(line.text for line in self.input if line.micros is None)
+        unlisted.subtract(each.text for each in self.not_billed if each.text)
+        return tuple(f"refused input is not listed: {text}" for text in unlisted.elements())
+
+    def _wrong_invoices(self) -> tuple[str, ...]:
+        """AWS's invoices against AWS's log of what it accepted."""
+        return tuple(
+            f"{_shown(meter)}: {month} invoices {units(invoiced):f}, accepted were "
+            f"{units(accepted):f}"
+            for (meter, month), invoiced, accepted in _differing(self.invoiced, self.billed)
+        )
+
+    def _wrong_months(self) -> tuple[str, ...]:
+        """Billable usage of a month, less what was carried out of it, is the bill of that month."""
+        first = min((month for _meter, month in self.billed), default="")
+        left = Counter(self.recorded)
+        left.subtract(self.listed)
+        left.subtract(self.billed)
+        return tuple(
+            f"{_shown(meter)}: {units(later):f} of {first} was billed later, the ledger says "
+            f"{units(carried):f}"
+            for (meter, month), later, carried in _differing(left, self.carried_into_next_month)
+            if month == first
+        )
+
+
+def _sums(amounts: Iterable[tuple[MeterName, str, int | None]]) -> Amounts:
+    sums: Counter[tuple[MeterName, str]] = Counter()
+    for meter, month, micros in amounts:
+        sums[meter, month] += micros or 0
+    return sums
+
+
+def _differing(one: Amounts, other: Amounts) -> Iterator[tuple[tuple[MeterName, str], int, int]]:
+    for key in sorted(one.keys() | other.keys()):
+        if one.get(key, 0) != other.get(key, 0):
+            yield key, one.get(key, 0), other.get(key, 0)
+
+
+def _unbalanced(what: str, accounts: Mapping[Any, Account]) -> Check:
+    return Check(
+        f"recorded = billed + not billed, per {what}",
+        tuple(
+            f"{_shown(key, what)}: recorded {units(each['recorded']):f}, billed "
+            f"{units(each['billed']):f} and listed {units(each['listed']):f}: "
+            f"{units(abs(off)):f} too {'little' if off > 0 else 'much'}"
+            for key, each in accounts.items()
+            if (off := each["recorded"] - each["billed"] - each["listed"])
+        ),
+    )
+
+
+def _none(what: str, count: int) -> Check:
+    return Check(f"{what}: {count}", (f"{what}: {count}",) if count else ())
+
+
+def _shown(key: Sequence[str | None], what: str = "meter") -> str:
+    return " ".join((what, *(part or "(unreadable)" for part in key[:3])))
 
 
 def read_input(lines: Iterable[str]) -> list[InputLine]:
     """The usage file; a repeated event counts once."""
     found: list[InputLine] = []
     events: set[str] = set()
-    for text in lines:
+    for number, text in enumerate(lines):
         attributes = _attributes(text)
         if "event_id" in attributes:
             # An application that repeats a write does so later, and changes nothing else.
@@ -127,161 +213,61 @@ def read_input(lines: Iterable[str]) -> list[InputLine]:
             if event in events:
                 continue
             events.add(event)
-        found.append(_read(attributes, text))
+        found.append(read_line(text, number))
     return found
 
 
-def read_line(text: str) -> InputLine:
+def read_line(text: str, number: int = 0) -> InputLine:
     """One line of the usage file."""
-    return _read(_attributes(text), text)
-
-
-def _read(attributes: Mapping[str, Any], text: str) -> InputLine:
+    attributes = _attributes(text)
     product, account, dimension = (
         value if isinstance(value := attributes.get(name), str) else UNREADABLE
         for name in ("productCode", "customerAWSAccountId", "dimension")
     )
-    meter = MeterName(product, account, dimension)
-    return InputLine(meter, _quantity(attributes), _month(attributes), text)
+    meter = MeterName(product, account, dimension, attributes.get("licenseArn"))
+    created_ms = attributes.get("create_timestamp")
+    tags = attributes.get("tags")
+    return InputLine(
+        number,
+        text,
+        meter,
+        _micros(attributes),
+        created_ms if isinstance(created_ms, int) and 0 < created_ms < 1 << 41 else None,
+        tuple(sorted(tags.items())) if isinstance(tags, dict) else (),
+    )
 
 
 def _attributes(text: str) -> dict[str, Any]:
     try:
-        pairs = json.loads(text, parse_float=Decimal, object_pairs_hook=list)
+        found = json.loads(text, parse_float=Decimal, object_pairs_hook=_each_once)
     except ValueError:
         return {}
-    assert isinstance(pairs, list), f"JSON, but no object: {text}"
-    names = Counter(name for name, _value in pairs)
+    assert isinstance(found, dict), f"JSON, but no object: {text}"
+    return found
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     # An attribute that stands twice says nothing for certain; nor does the line then.
-    return {} if max(names.values()) > 1 else {name: _value(value) for name, value in pairs}
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("an attribute stands twice")
+    return dict(pairs)
 
 
-def _value(value: object) -> object:
-    return dict(value) if isinstance(value, list) else value
-
-
-def _quantity(attributes: Mapping[str, Any]) -> Decimal | None:
+def _micros(attributes: Mapping[str, Any]) -> int | None:
     """The quantity, if it is an amount that could be billed at all."""
     value = attributes.get("quantity")
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     quantity = Decimal(value)
-    if not 0 <= quantity <= LARGEST:
-        return None
-    return quantity if quantity == quantity.quantize(SMALLEST) else None
+    is_billable = 0 <= quantity <= LARGEST and quantity == quantity.quantize(SMALLEST)
+    return int(quantity * MICROS) if is_billable else None
 
 
-def _month(attributes: Mapping[str, Any]) -> str | None:
-    value = attributes.get("create_timestamp")
-    if not isinstance(value, int) or not 0 < value < 1 << 41:
-        return None
-    return f"{datetime.fromtimestamp(value // 1_000, UTC):%Y-%m}"
+def unlicensed(meter: MeterName) -> MeterName:
+    """The meter as a statement shows it."""
+    return meter._replace(license_arn=None)
 
 
-def audit(evidence: Evidence) -> Findings:
-    """Check every equation to the last decimal."""
-    meters = _accounts(evidence)
-    products: defaultdict[str, Account] = defaultdict(Account)
-    for meter, account in meters.items():
-        products[meter.product].add(account)
-    checks = (
-        Check("recorded = billed + not billed, per product", _unbalanced_products(products)),
-        Check("recorded = billed + not billed, per meter", _unbalanced_meters(meters)),
-        Check("input without a quantity is listed", _unlisted_lines(evidence)),
-        Check("AWS's invoices = usage that AWS accepted", _wrong_invoices(evidence)),
-        Check("used in November = invoiced + carried into December", _wrong_months(evidence)),
-        _none("windows sent with two contents", evidence.windows_with_two_contents),
-        _none("windows billed twice", evidence.billed_twice),
-        _none("usage records without a final outcome", evidence.still_open),
-    )
-    return Findings(meters, products, checks)
-
-
-def _none(what: str, count: int) -> Check:
-    return Check(f"{what}: {count}", (f"{what}: {count}",) if count else ())
-
-
-def _unbalanced_products(products: Mapping[str, Account]) -> tuple[str, ...]:
-    return tuple(
-        _unbalanced(f"product {product or '(unreadable)'}", account)
-        for product, account in products.items()
-        if not account.is_balanced
-    )
-
-
-def _unbalanced_meters(meters: Mapping[MeterName, Account]) -> tuple[str, ...]:
-    return tuple(
-        _unbalanced(f"meter {_shown(meter)}", account)
-        for meter, account in meters.items()
-        if not account.is_balanced
-    )
-
-
-def _shown(meter: MeterName) -> str:
-    return " ".join(part or "(unreadable)" for part in meter)
-
-
-def _accounts(evidence: Evidence) -> dict[MeterName, Account]:
-    meters: defaultdict[MeterName, Account] = defaultdict(Account)
-    for line in evidence.recorded:
-        meters[line.meter].recorded += line.quantity or NOTHING
-    for usage in evidence.billed:
-        meters[usage.meter].billed += usage.quantity
-    for listed in evidence.not_billed:
-        meters[listed.meter].listed += listed.quantity or NOTHING
-    return dict(sorted(meters.items()))
-
-
-def _unbalanced(what: str, account: Account) -> str:
-    found = account.billed + account.listed
-    word = "too little" if found < account.recorded else "too much"
-    return (
-        f"{what}: recorded {account.recorded:f}, billed {account.billed:f} and listed "
-        f"{account.listed:f}: {abs(found - account.recorded):f} {word}"
-    )
-
-
-def _unlisted_lines(evidence: Evidence) -> tuple[str, ...]:
-    """A line whose quantity cannot be read escapes the sums: it must be listed by its text."""
-    listed = Counter(each.text for each in evidence.not_billed if each.text is not None)
-    unreadable = Counter(line.text for line in evidence.recorded if line.quantity is None)
-    missing = (unreadable - listed).elements()
-    return tuple(f"refused input is not listed: {text}" for text in missing)
-
-
-def _wrong_invoices(evidence: Evidence) -> tuple[str, ...]:
-    """AWS's invoices against AWS's log of what it accepted."""
-    accepted: defaultdict[tuple[MeterName, str], Decimal] = defaultdict(Decimal)
-    for usage in evidence.billed:
-        accepted[usage.meter, usage.month] += usage.quantity
-    return tuple(
-        f"meter {_shown(key[0])}: {key[1]} invoices {evidence.invoiced.get(key, NOTHING):f}, "
-        f"accepted were {accepted[key]:f}"
-        for key in sorted(accepted.keys() | evidence.invoiced.keys())
-        if evidence.invoiced.get(key, NOTHING) != accepted[key]
-    )
-
-
-def _wrong_months(evidence: Evidence) -> tuple[str, ...]:
-    """Billable usage of a month, less what was carried out of it, is the bill of that month."""
-    refused = Counter(each.text for each in evidence.not_billed if each.text is not None)
-    first = min(usage.month for usage in evidence.billed) if evidence.billed else ""
-    left: defaultdict[MeterName, Decimal] = defaultdict(Decimal)
-    for line in evidence.recorded:
-        if refused[line.text]:
-            refused[line.text] -= 1
-        elif line.month == first:
-            left[line.meter] += line.quantity or NOTHING
-    for each in evidence.not_billed:
-        if each.text is None and each.month == first:
-            left[each.meter] -= each.quantity or NOTHING
-    for usage in evidence.billed:
-        if usage.month == first:
-            left[usage.meter] -= usage.quantity
-    carried = evidence.carried_into_next_month
-    return tuple(
-        f"meter {_shown(meter)}: {left[meter]:f} of {first} was billed later, the ledger says "
-        f"{carried.get(meter, NOTHING):f}"
-        for meter in sorted(left.keys() | carried.keys())
-        if left[meter] != carried.get(meter, NOTHING)
-    )
+def units(micros: int) -> Decimal:
+    """An exact amount, without trailing zeros."""
+    return Decimal(micros).scaleb(-6).normalize()

@@ -1,40 +1,45 @@
-"""The day, hour by hour: record what arrived, seal, submit, tell people; crash and begin again."""
+"""The day, hour by hour, in a world of the proof: record what arrived, seal, submit, tell people.
+
+The process crashes and begins again; after each hour the auditor of the proof looks at the books.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import NamedTuple
 
-from marketplace_metering.adapters.aws.metering_api import MarketplaceApi
-from marketplace_metering.adapters.sqlite import SqliteStore
-from marketplace_metering.adapters.sqlite.corrections import SqliteCorrections
-from marketplace_metering.adapters.sqlite.reports import SqliteReports
 from marketplace_metering.core.policy import Policy
-from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.jobs.record import record
-from marketplace_metering.jobs.seal import seal
-from marketplace_metering.jobs.submit import submit
-from marketplace_metering.ports import Notifier, OpenStore, Ports, Store
-from marketplace_metering.proof.demo.crashes import Crash, perilous
-from marketplace_metering.proof.demo.listings import DAY_BEGINS
-from marketplace_metering.proof.demo.operator import LookUps, clear_unresolved
+from marketplace_metering.ports import OpenStore, Ports
+from marketplace_metering.proof.demo.audit import read_input
+from marketplace_metering.proof.demo.aws_over_http import HttpLine
+from marketplace_metering.proof.demo.listings import AWS_IS_DOWN, CAST, DAY_BEGINS
 from marketplace_metering.proof.demo.usage_file import FILE_NAME, Arrivals
-from marketplace_metering.proof.demo.world import DemoWorld
+from marketplace_metering.proof.worlds.applications import Input
+from marketplace_metering.proof.worlds.aws import FAULTS
+from marketplace_metering.proof.worlds.fault_mix import Mix
+from marketplace_metering.proof.worlds.processes import Process
+from marketplace_metering.proof.worlds.safety import Violation
+from marketplace_metering.proof.worlds.snapshot import Snapshot
+from marketplace_metering.proof.worlds.sqlite_store import SqliteShop
+from marketplace_metering.proof.worlds.timeline import us
+from marketplace_metering.proof.worlds.world import Work, World
+from marketplace_metering.simulator import Readings
 
 # When the hourly job runs: after the grace of five minutes.
 RUN_AT = timedelta(minutes=5, seconds=30)
 HOUR = timedelta(hours=1)
-RESTART = timedelta(seconds=30)
+RESTART_S = 30
 # A day after the last usage its last deadline is over.
 LAST_HOUR = datetime(2026, 12, 3, tzinfo=UTC)
 
-Result = TypeVar("Result")
+STEPS_PER_CRASH = 2_000
+PERCENT = 3  # of the requests, for each kind of fault; outage and suspension come on top
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What has happened so far."""
 
     now: datetime
@@ -45,92 +50,113 @@ class Progress:
     alarms: int = 0
 
 
-class Day:
-    """One run of the demo."""
+class Day(World):
+    """A world with the seller's listings and usage, in which one process meters."""
 
-    def __init__(
-        self, world: DemoWorld, lines: list[str], on_hour: Callable[[Progress], None]
-    ) -> None:
-        self.world = world
-        self.policy = Policy()
+    def __init__(self, seed: int, store_path: str, lines: list[str]) -> None:
+        mix = Mix(
+            seed=seed,
+            starts_at=DAY_BEGINS,
+            hours=24,
+            policy=Policy(),
+            readings=Readings(),
+            one_in={"crash": STEPS_PER_CRASH},
+            percent=dict.fromkeys(FAULTS, PERCENT),
+            outages=(AWS_IS_DOWN._replace(what="error before the work"),),
+        )
+        super().__init__(mix, lambda steps, _seed: SqliteShop(steps, store_path), CAST)
+        self.processes = [self.process] = self.processes[:1]
         self.arrivals = Arrivals(lines)
-        self.on_hour = on_hour
-        self.store = SqliteStore(world.store_path)
+        self.input = read_input(lines)
+        self.usage = Input(FILE_NAME, is_confirmed=True)
+        self.auditor.recorded.inputs.append(self.usage)
+        self.violations: set[str] = set()
+        self.books = self.shop.books()
 
-    def run(self) -> LookUps:
+    def live(self, line: HttpLine, on_hour: Callable[[Progress], None]) -> None:
         """Meter every hour until all usage is settled; then a person clears what is unresolved."""
+        self.process.marketplace = self.line = line
         hour = DAY_BEGINS
-        while not (self.arrivals.are_over and self.is_settled()):
+        while not self.arrivals.are_over or open_records(self.books, "sealed", "parked"):
             hour += HOUR
             assert hour < LAST_HOUR, "usage is pending after its last deadline"
-            self.world.clock.move_to(hour + RUN_AT)
-            self.meter()
-            self.on_hour(self.progress(hour + RUN_AT))
-        done = LookUps()
-        self.survive(lambda ports: clear_unresolved(self.world, self.opened(ports), done))
-        self.survive(deliver_alarms)
-        return done
-
-    def meter(self) -> None:
-        """What the hourly job does, with a process that may crash at any point of it."""
-        numbers = self.arrivals.until(self.world.clock.now())
-        clock = self.world.clock
-        self.survive(
-            lambda ports: record(ports.store, clock, FILE_NAME, self.arrivals.pieces(numbers))
+            self.pass_until(us(hour + RUN_AT))
+            self.record()
+            self.seal()
+            self.check(self.audit)
+            on_hour(self.progress(hour + RUN_AT))
+        self.run(
+            "the operator",
+            lambda process, _, opened: self.person.settle(opened, process.clock, self.shop.books()),
         )
-        self.survive(lambda ports: seal(ports, self.policy))
-        self.survive(lambda ports: submit(ports, self.policy))
-        self.survive(deliver_alarms)
+        self.seal()  # which tells people
+        self.perils.is_calm = True
+        self.check(self.audit_at_rest)
 
-    def survive(self, step: Callable[[Ports], Result]) -> Result:
-        """Take a step; after a crash a new process opens the file and takes it again."""
-        while True:
-            try:
-                return step(self.process())
-            except Crash:
-                self.store.close()
-                self.world.clock.sleep(RESTART.total_seconds())
-                self.store = SqliteStore(self.world.store_path)
+    def record(self) -> None:
+        """Hand over what arrived since the last hour."""
+        numbers = self.arrivals.until(self.process.clock.now())
 
-    def process(self) -> Ports:
-        """The ports of a process, all of them dangerous."""
-        world = self.world
-        api = MarketplaceApi(world.client, world.clock, self.policy.requests_per_second)
-        store: Store = self.store
-        pager: Notifier = world.pager
-        return Ports(
-            perilous(store, world.peril, "the store"),
-            perilous(world.weather.over(api), world.peril, "AWS"),
-            world.clock,
-            perilous(pager, world.peril, "the pager"),
-        )
+        def work(_process: Process, ports: Ports, _opened: OpenStore) -> str:
+            done = record(ports.store, ports.clock, FILE_NAME, self.arrivals.pieces(numbers))
+            return f"{done.added} added"
 
-    def opened(self, ports: Ports) -> OpenStore:
-        """The store of a process, as a person works with it."""
-        corrections = SqliteCorrections(self.store.connection, self.store.identities)
-        return OpenStore(ports.store, self.reports, corrections)
+        self.run("records", work)
+
+    def ring(self) -> None:
+        """The doorbell is heard at once."""
+        self.submit()
+
+    def run(self, kind: str, work: Work, what: str = "") -> bool:
+        """As in any world; but after a crash a new process opens the file and does it again."""
+        while not super().run(kind, work, what):
+            self.pass_s(RESTART_S)
+        return True
+
+    def look(self) -> None:
+        """Not after every run, as in other worlds: after every hour."""
+
+    def check(self, audit: Callable[[Snapshot], None]) -> None:
+        """Compare the books; what is wrong is kept, to be shown in the end."""
+        self.books = self.shop.books()
+        self.usage.bad = [text for _source, text in self.books.refused_inputs]
+        refused = set(self.usage.bad)
+        arrived = (line for line in self.input if line.number < self.arrivals.read_count)
+        self.usage.good = [e.written for e in arrived if e.written and e.text not in refused]
+        try:
+            self.auditor.look_at_aws()
+            audit(self.books)
+        except Violation as violation:
+            self.violations.add(str(violation))
 
     @property
-    def reports(self) -> SqliteReports:
-        """The reading side of the file."""
-        return SqliteReports(self.store.connection)
+    def crashes(self) -> Counter[str]:
+        """How often the process died, and where."""
+        return self.perils.crashes + self.line.perils.crashes
 
-    def is_settled(self) -> bool:
-        """Whether nothing is pending, sealed or parked any more."""
-        return all(
-            part.records == 0
-            for balance in self.reports.balances()
-            for part in (balance.pending, balance.sealed, balance.parked)
-        )
+    @property
+    def injected(self) -> Counter[str]:
+        """How often AWS, or the way to it, failed."""
+        faults = +self.aws.faults
+        faults[AWS_IS_DOWN.what] = faults.pop("in an outage", 0)
+        return faults
 
     def progress(self, now: datetime) -> Progress:
         """The counters after the run of this hour."""
-        world = self.world
         return Progress(
             now=now,
             lines_read=self.arrivals.read_count,
-            windows_billed=len(world.ask_aws("usage")["usage"]),
-            faults=world.weather.injected.total(),
-            crashes=world.peril.crashes.total(),
-            alarms=len(world.pager.alarms),
+            windows_billed=len(self.aws.simulator.accepted),
+            faults=self.injected.total(),
+            crashes=self.crashes.total(),
+            alarms=sum(alarm.is_delivered for alarm in self.books.alarms),
         )
+
+
+def open_records(books: Snapshot, *states: str) -> int:
+    """Usage records that are pending, or in an entry that is in one of these states."""
+    open_entries = {entry.name for entry in books.entries if entry.state in states}
+    return sum(
+        row.failure is None if row.entry is None else row.entry in open_entries
+        for row in books.usage
+    )

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime
 from pathlib import Path
 
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi
-from marketplace_metering.adapters.machine import SystemClock
+from marketplace_metering.adapters.machine import LogNotifier, SystemClock
 from marketplace_metering.adapters.sqlite import SqliteStore
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
 from marketplace_metering.core.policy import Policy, Scope
@@ -22,24 +22,24 @@ from marketplace_metering.jobs.submit import submit
 from marketplace_metering.ports import Ports
 from marketplace_metering.proof.demo import application
 from marketplace_metering.proof.demo.application import ORDERS, ORDERS_PER_WORD
-from marketplace_metering.proof.demo.world import Pager, connect
-from marketplace_metering.simulator import MarketplaceSimulator
+from marketplace_metering.proof.demo.audit import MICROS
+from marketplace_metering.proof.demo.aws_over_http import connect
 from marketplace_metering.simulator.server import running
 
 KILLED_AT = (450, 900, 1_550)  # orders done
-BILLED_LONG_AGO = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
 class Restarts:
     """What the application did, and what became of it."""
 
-    orders: int
-    used: Decimal
-    kills: int
-    repeated: int  # orders that were acknowledged and nevertheless recorded again, at least
-    recorded: Decimal
-    billed: Decimal
+    used: int  # in millionths, as all quantities here
+    recorded: int
+    billed: int
+    orders: int = ORDERS
+    kills: int = len(KILLED_AT)
+    # Acknowledged and nevertheless recorded again, at least.
+    repeated: int = len(KILLED_AT) * ORDERS_PER_WORD
 
     @property
     def is_exact(self) -> bool:
@@ -56,15 +56,8 @@ def restarts(folder: Path) -> Restarts:
         _run(store_path, folder / "spool", first, ended_at, killed_at)
         # Begin a little earlier than needed, as a worker does that is not sure.
         first = 0 if killed_at is None else killed_at - ORDERS_PER_WORD
-    recorded, billed = _meter(store_path)
-    return Restarts(
-        orders=ORDERS,
-        used=Decimal(sum(map(application.quantity, range(ORDERS)))),
-        kills=len(KILLED_AT),
-        repeated=len(KILLED_AT) * ORDERS_PER_WORD,
-        recorded=recorded,
-        billed=billed,
-    )
+    used = sum(map(application.quantity, range(ORDERS))) * MICROS
+    return Restarts(used, *_meter(store_path))
 
 
 def _run(
@@ -83,25 +76,18 @@ def _run(
         assert process.returncode == 0, "the application of the demo failed"
 
 
-def _meter(store_path: Path) -> tuple[Decimal, Decimal]:
+def _meter(store_path: Path) -> tuple[int, int]:
     """What is recorded, and what AWS bills of it."""
-    aws = MarketplaceSimulator(strict=True)
-    aws.declare(application.PRODUCT, {application.DIMENSION: Decimal("0.02")})
-    for buyer in application.BUYERS:
-        since = datetime.now(UTC) - BILLED_LONG_AGO
-        aws.subscribe(application.PRODUCT, buyer, starts_at=since)
-    store = SqliteStore(str(store_path))
-    try:
-        with running(aws) as server:
-            client, clock, policy = connect(server.url), SystemClock(), Policy()
-            api = MarketplaceApi(client, clock, policy.requests_per_second)
-            ports = Ports(store, api, clock, Pager())
-            seal(ports, policy, Scope.EVERYTHING)
-            submit(ports, policy)
-            client.close()
+    clock, policy = SystemClock(), Policy()
+    with (
+        closing(SqliteStore(str(store_path))) as store,
+        running() as aws,
+        closing(connect(aws.url)) as client,
+    ):
+        api = MarketplaceApi(client, clock, policy.requests_per_second)
+        ports = Ports(store, api, clock, LogNotifier())
+        seal(ports, policy, Scope.EVERYTHING)
+        submit(ports, policy)
         balances = SqliteReports(store.connection).balances()
-    finally:
-        store.close()
-    recorded = sum((Decimal(str(each.recorded.quantity)) for each in balances), Decimal())
-    billed = sum((Decimal(each.content.quantity).scaleb(-6) for each in aws.accepted), Decimal())
-    return recorded, billed
+        recorded = sum(each.recorded.quantity.micros for each in balances)
+        return recorded, sum(each.content.quantity for each in aws.simulator.accepted)

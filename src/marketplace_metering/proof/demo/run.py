@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,70 +12,46 @@ from rich.console import Console
 
 from marketplace_metering.adapters.sqlite import StoreUnusableError
 from marketplace_metering.proof.demo.as_json import to_json
-from marketplace_metering.proof.demo.listings import MISSPELLS, UNKNOWN_DIMENSION
 from marketplace_metering.proof.demo.outcome import play
 from marketplace_metering.proof.demo.restarts import restarts
-from marketplace_metering.proof.demo.tables import (
-    conclude,
-    introduce,
-    show_books,
-    show_restarts,
-    suggest,
-)
+from marketplace_metering.proof.demo.tables import introduce, show, suggest
 from marketplace_metering.proof.demo.usage_file import read_lines
 from marketplace_metering.proof.demo.watch import watching
 
-FILE_NAME = "demo.db"
+BALANCED = 0
+NOT_BALANCED = 1
+STORE_REFUSED = 2
 
 
-class StoreRefusedError(Exception):
-    """The demo cannot keep its books where it was told to; the message says why."""
+def run_demo(*, seed: int, store_path: str | None, console: Console, as_json: bool) -> int:
+    """Run the demo and show it; answers the exit code: 0 if the books balance, 1 if not.
 
-
-def perform(seed: int, store_path: str | None, console: Console, as_json: bool) -> bool:
-    """Run the demo and show it; answers whether the books balance."""
-    with _store_file(store_path) as path:
-        began = time.perf_counter()
-        lines = read_lines()
-        if not as_json:
-            introduce(console, seed, len(lines))
-        with watching(console, is_quiet=as_json) as on_hour:
-            try:
-                outcome = play(seed, path, on_hour)
-            except StoreUnusableError as error:
-                raise StoreRefusedError(str(error)) from error
-            with TemporaryDirectory(prefix="metering-demo-") as folder:
+    The store is kept if a path is given. It must be a new file (2 if it is not): the simulated AWS
+    knows nothing of what an older ledger was promised.
+    """
+    with TemporaryDirectory(prefix="metering-demo-") as folder:
+        path = Path(store_path or Path(folder) / "demo.db").absolute()
+        try:
+            if path.exists():
+                raise StoreUnusableError(
+                    f"{store_path} exists, and the demo needs a new file for its books: name "
+                    "another one, or delete it"
+                )
+            if not path.parent.is_dir():
+                raise StoreUnusableError(f"the folder {path.parent} does not exist: make it first")
+            began = time.perf_counter()
+            if not as_json:
+                introduce(console, seed, len(read_lines()))
+            with watching(console, is_quiet=as_json) as on_hour:
+                outcome = play(seed, str(path), on_hour)
                 restarted = restarts(Path(folder))
-        if as_json:
-            shown = to_json(outcome, restarted)
-            console.out(json.dumps(shown, indent=2), highlight=False)
-        else:
-            show_books(console, outcome)
-            show_restarts(console, restarted)
-            conclude(console, outcome, restarted, time.perf_counter() - began)
-            suggest(console, store_path, _refused_by_aws(lines))
-    return outcome.findings.balance and restarted.is_exact
-
-
-@contextmanager
-def _store_file(store_path: str | None) -> Iterator[str]:
-    """The new file that was asked for, or one that is gone afterwards."""
-    if store_path is None:
-        with TemporaryDirectory(prefix="metering-demo-") as folder:
-            yield str(Path(folder) / FILE_NAME)
-        return
-    path = Path(store_path).absolute()
-    if path.exists():
-        raise StoreRefusedError(
-            f"{store_path} exists, and the demo needs a new file for its books: name another one, "
-            "or delete it"
-        )
-    if not path.parent.is_dir():
-        raise StoreRefusedError(f"the folder {path.parent} does not exist: make it first")
-    yield str(path)
-
-
-def _refused_by_aws(lines: list[str]) -> tuple[str, int]:
-    """The account and time of a usage record that is worth asking why about."""
-    text = next(line for line in lines if f'"{UNKNOWN_DIMENSION}"' in line)
-    return MISSPELLS.account, int(json.loads(text)["create_timestamp"])
+        except StoreUnusableError as error:
+            sys.stderr.write(f"Error: {error}\n")
+            return STORE_REFUSED
+    if as_json:
+        console.out(json.dumps(to_json(outcome, restarted), indent=2))
+    else:
+        show(console, outcome, restarted, time.perf_counter() - began)
+        suggest(console, store_path, outcome)
+    is_balanced = restarted.is_exact and not outcome.statement.complaints
+    return BALANCED if is_balanced else NOT_BALANCED

@@ -2,71 +2,65 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping
-from decimal import Decimal
+from collections import Counter
+from collections.abc import Collection
 
 from rich.box import Box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from marketplace_metering.proof.demo.audit import NOTHING, Account, MeterName
-from marketplace_metering.proof.demo.aws_faults import OUTAGE
-from marketplace_metering.proof.demo.evidence import MONTHS
-from marketplace_metering.proof.demo.listings import PRODUCTS
-from marketplace_metering.proof.demo.outcome import Outcome
+from marketplace_metering.proof.demo.audit import Account, units
+from marketplace_metering.proof.demo.listings import AWS_IS_DOWN, PRODUCTS, UNKNOWN_DIMENSION
+from marketplace_metering.proof.demo.outcome import MONTHS, Outcome
 from marketplace_metering.proof.demo.restarts import Restarts
 
+NOT_ALWAYS = ("listed", "carried", "carried_into_next_month")
 UNREADABLE = "(unreadable)"
 NAMES = {product.code: product.name for product in PRODUCTS} | {"": UNREADABLE}
 COMPLAINTS_SHOWN = 20
 # A rule under the headings, and nothing else: six columns of exact amounts need the room.
-RULE = Box(
-    "    \n    \n -- \n    \n    \n    \n    \n    \n",
-    ascii=True,
-)
+RULE = Box("    \n    \n -- \n" + "    \n" * 5, ascii=True)
 
 
 def introduce(console: Console, seed: int, lines: int) -> None:
     """What is about to be seen."""
     console.print()
-    console.print(
-        Text("metering demo", style="bold"),
-        f"- one day of usage across a month's end (seed {seed})",
-        highlight=False,
-    )
+    title = f"- one day of usage across a month's end (seed {seed})"
+    console.print(Text("metering demo", style="bold"), title)
     console.print(
         f"{lines:,} usage records of three products, metered hour by hour against a simulated "
         "AWS Marketplace over HTTP. Answers get lost, AWS is down for three hours, and the "
         "metering process keeps crashing.",
-        highlight=False,
     )
     console.print()
 
 
-def show_books(console: Console, outcome: Outcome) -> None:
-    """All tables."""
+def show(console: Console, outcome: Outcome, restarted: Restarts, seconds: float) -> None:
+    """All tables, and the verdict."""
     for table in (
         _recorded_and_billed(outcome),
         _not_billed(outcome),
         _invoices(outcome),
         _on_the_way(outcome),
         _checks(outcome),
+        _restarts(restarted),
     ):
         console.print()
         console.print(table)
     console.print()
+    _conclude(console, outcome.statement.complaints, restarted)
+    console.print(f"Metered and audited in {seconds:.1f} s.")
 
 
-def number(value: Decimal) -> str:
+def number(micros: int) -> str:
     """An exact amount, without trailing zeros."""
-    text = f"{value:,.6f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{units(micros):,f}"
 
 
-def _table(title: str) -> Table:
-    return Table(
+def _table(title: str, *columns: str, numbers: Collection[int] = (), prose: int = -1) -> Table:
+    """Columns by their headings; numbers stand to the right, and prose may take several lines."""
+    table = Table(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -75,122 +69,98 @@ def _table(title: str) -> Table:
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
+    for place, heading in enumerate(columns):
+        table.add_column(
+            heading,
+            justify="right" if place in numbers else "left",
+            no_wrap=place != prose,
+            overflow="fold" if place == prose else "ellipsis",
+        )
+    return table
 
 
 def _recorded_and_billed(outcome: Outcome) -> Table:
-    table = _table("Recorded and billed (carried: late usage, billed with a later hour)")
-    table.add_column("", no_wrap=True)
-    for heading in ("recorded", "billed by AWS", "not billed", "carried", "to Dec"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    carried = _by_dimension(outcome.seller.carried)
-    into_next_month = _by_dimension(outcome.seller.carried_into_next_month)
-    accounts = by_dimension(outcome.findings.meters)
-    for product in sorted({key[0] for key in accounts}, key=lambda code: NAMES[code]):
-        is_ok = outcome.findings.products[product].is_balanced
+    table = _table(
+        "Recorded and billed (carried: late usage, billed with a later hour)",
+        *("", "recorded", "billed by AWS", "not billed", "carried", "to Dec"),
+        numbers=range(1, 6),
+    )
+    products = outcome.statement.by("product")
+    for (product,) in sorted(products, key=lambda key: NAMES[key[0]]):
+        is_ok = products[product,].is_balanced
         table.add_row(Text(NAMES[product], style="bold" if is_ok else "bold red"))
-        for key, account in accounts.items():
-            if key[0] == product and account != Account():
+        for (code, dimension), account in outcome.statement.by("product", "dimension").items():
+            if code == product and account != Account():
                 table.add_row(
-                    f" {key[1] or UNREADABLE}",
-                    number(account.recorded),
-                    number(account.billed),
-                    _or_dash(account.listed),
-                    _or_dash(carried[key]),
-                    _or_dash(into_next_month[key]),
+                    f" {dimension or UNREADABLE}",
+                    number(account["recorded"]),
+                    number(account["billed"]),
+                    *(number(n) if (n := account[kind]) else "-" for kind in NOT_ALWAYS),
                     style=None if account.is_balanced else "red",
                 )
     return table
 
 
-def _or_dash(value: Decimal) -> str:
-    return number(value) if value else "-"
-
-
-def by_dimension(meters: Mapping[MeterName, Account]) -> dict[tuple[str, str], Account]:
-    """The sums over the buyers; dimensions of one product are different units."""
-    sums: defaultdict[tuple[str, str], Account] = defaultdict(Account)
-    for meter, account in meters.items():
-        sums[meter.product, meter.dimension].add(account)
-    return dict(sorted(sums.items()))
-
-
-def _by_dimension(amounts: Mapping[MeterName, Decimal]) -> defaultdict[tuple[str, str], Decimal]:
-    sums: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
-    for meter, amount in amounts.items():
-        sums[meter.product, meter.dimension] += amount
-    return sums
-
-
 def _not_billed(outcome: Outcome) -> Table:
-    table = _table("Not billed, and why")
-    for heading in ("reason", "product", "dimension"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("records", "quantity"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    columns = ("reason", "product", "dimension", "records", "quantity")
+    table = _table("Not billed, and why", *columns, numbers=(3, 4))
     for (reason, product, dimension), (records, quantity) in listed_sums(outcome).items():
         table.add_row(
             reason,
             NAMES.get(product, product),
             dimension or UNREADABLE,
             f"{records:,}",
-            number(quantity) if quantity is not None else UNREADABLE,
+            UNREADABLE if quantity is None else number(quantity),
         )
     return table
 
 
-def listed_sums(
-    outcome: Outcome,
-) -> dict[tuple[str, str, str], tuple[int, Decimal | None]]:
+def listed_sums(outcome: Outcome) -> dict[tuple[str, str, str], tuple[int, int | None]]:
     """How much is listed for each reason, product and dimension."""
     records: Counter[tuple[str, str, str]] = Counter()
-    quantities: dict[tuple[str, str, str], Decimal] = {}
-    for each in outcome.seller.not_billed:
+    quantities: dict[tuple[str, str, str], int] = {}
+    for each in outcome.statement.not_billed:
         key = (each.reason, each.meter.product, each.meter.dimension)
         records[key] += 1
-        if each.quantity is not None:
-            quantities[key] = quantities.get(key, NOTHING) + each.quantity
+        if each.micros is not None:
+            quantities[key] = quantities.get(key, 0) + each.micros
     return {key: (records[key], quantities.get(key)) for key in sorted(records)}
 
 
 def _invoices(outcome: Outcome) -> Table:
-    table = _table("What AWS invoices")
-    table.add_column("product", no_wrap=True)
-    table.add_column("product code", no_wrap=True)
-    for month in ("November", "December"):
-        table.add_column(month, justify="right", no_wrap=True)
+    columns = ("product", "product code", "November", "December")
+    table = _table("What AWS invoices", *columns, numbers=(2, 3))
     for product in sorted(PRODUCTS, key=lambda each: each.name):
-        amounts = (outcome.aws.dollars.get((product.code, month), NOTHING) for month in MONTHS)
-        table.add_row(product.name, product.code, *(f"${amount:,.2f}" for amount in amounts))
+        amounts = (f"${outcome.dollars[product.code, month]:,.2f}" for month in MONTHS)
+        table.add_row(product.name, product.code, *amounts)
     return table
 
 
 def _on_the_way(outcome: Outcome) -> Table:
-    table = _table("On the way")
-    table.add_column("what", no_wrap=True)
-    table.add_column("times", justify="right", no_wrap=True)
-    table.add_column("of it", overflow="fold")
-    for what, counts in (("faults of AWS", outcome.faults), ("crashes", outcome.crashes)):
-        table.add_row(what, f"{counts.total():,}", _parts(counts))
-    aws = outcome.aws
-    table.add_row(
-        "requests",
-        f"{aws.requests:,}",
-        f"{aws.requests_on_a_calm_day:,} at least on a calm day; {outcome.retries_of_refused:,} "
-        f"hourly retries of refused usage, {outcome.faults[OUTAGE]:,} while AWS was down; the rest "
-        "repeats lost requests and halves refused ones until the culprit stands alone",
-    )
-    alarms = (
-        f"{kind} {each.count} ({number(each.quantity)})" for kind, each in outcome.alarms.items()
-    )
-    count = sum(each.count for each in outcome.alarms.values())
-    table.add_row("alarms", f"{count:,}", f"{', '.join(alarms)}; in brackets their quantity")
-    found = outcome.looked_up
-    table.add_row(
-        "windows unresolved",
-        f"{len(found.billed) + len(found.written_off):,}",
-        f"an answer was lost; by AWS's log {len(found.billed):,} were billed, "
-        f"{len(found.written_off):,} were not and are written off",
-    )
+    day, alarms, looked_up = outcome.day, outcome.alarms, outcome.day.auditor.marks
+    billed, written_off = looked_up["resolved as billed"], looked_up["written off"]
+    kinds = ", ".join(f"{kind} {len(each)} ({number(sum(each))})" for kind, each in alarms.items())
+    table = _table("On the way", "what", "times", "of it", numbers=(1,), prose=2)
+    for what, times, parts in (
+        ("faults of AWS", day.injected.total(), _parts(day.injected)),
+        ("crashes", day.crashes.total(), _parts(day.crashes)),
+        (
+            "requests",
+            day.aws.requests,
+            f"{outcome.requests_on_a_calm_day:,} at least on a calm day; "
+            f"{day.line.retries_of_refused:,} hourly retries of refused usage, "
+            f"{day.injected[AWS_IS_DOWN.what]:,} while AWS was down; the rest repeats lost "
+            "requests and halves refused ones until the culprit stands alone",
+        ),
+        ("alarms", sum(map(len, alarms.values())), f"{kinds}; in brackets their quantity"),
+        (
+            "windows unresolved",
+            billed + written_off,
+            f"an answer was lost; by AWS's log {billed:,} were billed, {written_off:,} were not "
+            "and are written off",
+        ),
+    ):
+        table.add_row(what, f"{times:,}", parts)
     return table
 
 
@@ -199,47 +169,42 @@ def _parts(counts: Counter[str]) -> str:
 
 
 def _checks(outcome: Outcome) -> Table:
-    findings = outcome.findings
-    table = _table("The auditor's checks, to the last decimal")
-    table.add_column("must hold", overflow="fold")
-    table.add_column("over", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for check in findings.checks:
-        over = {"product": len(findings.products), "meter": len(findings.meters)}.get(
-            check.what.rpartition("per ")[2]
-        )
+    statement = outcome.statement
+    title = "The auditor's checks, to the last decimal"
+    table = _table(title, "must hold", "over", "", numbers=(1,), prose=0)
+    over = {"product": f"{len(statement.by('product'))}", "meter": f"{len(statement.meters)}"}
+    for check in statement.checks:
         table.add_row(
             check.what,
-            "" if over is None else f"{over}",
-            Text("WRONG", style="bold red") if check.complaints else Text("ok", style="green"),
+            over.get(check.what.rpartition("per ")[2], ""),
+            _verdict(not check.complaints),
         )
     return table
 
 
-def show_restarts(console: Console, restarted: Restarts) -> None:
-    """The application that records with the recorder, and is killed."""
-    table = _table("Meanwhile, an application that records with UsageRecorder")
-    for heading in ("orders", "kill -9", "recorded again", "used", "recorded", "billed"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+def _verdict(is_ok: bool) -> Text:
+    return Text("ok", style="green") if is_ok else Text("WRONG", style="bold red")
+
+
+def _restarts(restarted: Restarts) -> Table:
+    table = _table(
+        "Meanwhile, an application that records with UsageRecorder",
+        *("orders", "kill -9", "recorded again", "used", "recorded", "billed", ""),
+        numbers=range(6),
+    )
     table.add_row(
         f"{restarted.orders:,}",
         f"{restarted.kills:,}",
         f"{restarted.repeated:,} or more",
-        number(restarted.used),
-        number(restarted.recorded),
-        number(restarted.billed),
-        Text("ok", style="green") if restarted.is_exact else Text("WRONG", style="bold red"),
+        *map(number, (restarted.used, restarted.recorded, restarted.billed)),
+        _verdict(restarted.is_exact),
     )
-    console.print(table)
-    console.print()
+    return table
 
 
-def conclude(console: Console, outcome: Outcome, restarted: Restarts, seconds: float) -> None:
-    """The verdict, and what differs if it is a bad one."""
-    complaints = outcome.findings.complaints
+def _conclude(console: Console, complaints: list[str], restarted: Restarts) -> None:
     for complaint in complaints[:COMPLAINTS_SHOWN]:
-        console.print(complaint, style="red", markup=False, highlight=False)
+        console.print(complaint, style="red", markup=False)
     if len(complaints) > COMPLAINTS_SHOWN:
         console.print(f"and {len(complaints) - COMPLAINTS_SHOWN:,} more", style="red")
     if complaints or not restarted.is_exact:
@@ -249,19 +214,15 @@ def conclude(console: Console, outcome: Outcome, restarted: Restarts, seconds: f
             Text("The books balance: ", style="bold green")
             + Text("every unit recorded is billed exactly once, or listed."),
         )
-    console.print(f"Metered and audited in {seconds:.1f} s.", highlight=False)
 
 
-def suggest(console: Console, kept_at: str | None, listed: tuple[str, int]) -> None:
+def suggest(console: Console, kept_at: str | None, outcome: Outcome) -> None:
     """What to try next."""
-    account, created_ms = listed
+    asked = next(each for each in outcome.day.input if each.meter.dimension == UNKNOWN_DIMENSION)
     file = kept_at or "demo.db"
     store = f"--store sqlite:///{file}"
     console.print()
     console.print("Next:" if kept_at else f"Next, after metering demo --store {file}:")
-    for command in (
-        f"metering status {store}",
-        f"metering why {account} {created_ms} {store}",
-    ):
-        console.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
-    console.print("What you saw is explained in docs/demo.md.", highlight=False)
+    for command in ("status", f"why {asked.meter.account} {asked.created_ms}"):
+        console.print(f"  metering {command} {store}", markup=False, soft_wrap=True)
+    console.print("What you saw is explained in docs/demo.md.")

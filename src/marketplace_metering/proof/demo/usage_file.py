@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -38,9 +39,7 @@ class Arrivals:
 
     def until(self, now: datetime) -> range:
         """The numbers of the lines that arrived since the last call."""
-        first = self.read_count
-        while self.read_count < len(self._lines) and self._at[self.read_count] <= now:
-            self.read_count += 1
+        first, self.read_count = self.read_count, bisect_right(self._at, now)
         return range(first, self.read_count)
 
     def pieces(self, numbers: range) -> Iterator[Piece]:

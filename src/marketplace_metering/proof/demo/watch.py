@@ -18,21 +18,29 @@ from marketplace_metering.proof.demo.listings import (
     DAY_BEGINS,
     MONTH_ENDS,
     SUSPENSION,
-    Span,
 )
+from marketplace_metering.proof.worlds.timeline import Span
 
 HOUR = timedelta(hours=1)
 HOURS = 34  # until the last record of the file has arrived and is metered
 HOURS_BETWEEN_LINES = 4
 WIDTH_MAX = 79
 NOVEMBER_CLOSES = MONTH_ENDS + 6 * HOUR
-NEWS: tuple[tuple[Span, str], ...] = (
-    (AWS_IS_DOWN, "AWS is down"),
-    ((AWS_IS_DOWN[1], AWS_IS_DOWN[1] + HOUR), "AWS is back"),
-    (SUSPENSION, "a buyer is suspended"),
-    ((MONTH_ENDS, NOVEMBER_CLOSES), "November closes at 06:00"),
-    ((NOVEMBER_CLOSES, NOVEMBER_CLOSES + 4 * HOUR), "November is closed"),
+NEWS = (
+    AWS_IS_DOWN,
+    Span("AWS is back", AWS_IS_DOWN.ends_at, AWS_IS_DOWN.ends_at + HOUR),
+    SUSPENSION._replace(what="a buyer is suspended"),
+    Span("November closes at 06:00", MONTH_ENDS, NOVEMBER_CLOSES),
+    Span("November is closed", NOVEMBER_CLOSES, NOVEMBER_CLOSES + 4 * HOUR),
 )
+
+COUNTERS = {
+    "records read": "cyan",
+    "windows billed": "green",
+    "faults": "yellow",
+    "crashes": "red",
+    "alarms": "magenta",
+}
 
 OnHour = Callable[[Progress], None]
 
@@ -53,7 +61,7 @@ def watching(console: Console, is_quiet: bool) -> Iterator[OnHour]:
 
 def news(now: datetime) -> str:
     """What is special about this hour."""
-    return next((text for (begins, ends), text in NEWS if begins <= now < ends), "")
+    return next((span.what for span in NEWS if span.covers(now)), "")
 
 
 def _hours_passed(now: datetime) -> int:
@@ -61,43 +69,29 @@ def _hours_passed(now: datetime) -> int:
 
 
 def _picture(progress: Progress, width: int) -> Group:
-    when = Text.assemble((f"{progress.now:%A %d %B %H:%M} UTC", "bold"), "   ")
-    when.append(news(progress.now), style="yellow")
+    now, *counts = progress
+    when = Text.assemble((f"{now:%A %d %B %H:%M} UTC", "bold"), "   ", (news(now), "yellow"))
     counters = Table.grid(padding=(0, 3))
     counters.add_row(
         *(
             Text.assemble((f"{count:,}", style), f" {what}")
-            for count, what, style in (
-                (progress.lines_read, "records read", "cyan"),
-                (progress.windows_billed, "windows billed", "green"),
-                (progress.faults, "faults", "yellow"),
-                (progress.crashes, "crashes", "red"),
-                (progress.alarms, "alarms", "magenta"),
-            )
+            for count, (what, style) in zip(counts, COUNTERS.items(), strict=True)
         )
     )
-    passed = min(_hours_passed(progress.now), HOURS)
+    passed = min(_hours_passed(now), HOURS)
     bar = ProgressBar(total=HOURS, completed=passed, width=min(width, WIDTH_MAX))
     bar_line = Table.grid()  # a bar does not end its line by itself
     bar_line.add_row(bar)
     return Group(when, bar_line, counters)
 
 
-_COLUMNS = "{:<13}{:>7}{:>9}{:>8}{:>9}{:>8}  {}"
-_HEADER = _COLUMNS.format("UTC", "read", "windows", "faults", "crashes", "alarms", "").rstrip()
+_COLUMNS = "{:<13}{:>7,}{:>9,}{:>8,}{:>9,}{:>8,}  {}"
+_HEADER = "UTC             read  windows  faults  crashes  alarms"
 
 
 def _print_line(console: Console, progress: Progress) -> None:
-    hours = _hours_passed(progress.now)
-    if hours % HOURS_BETWEEN_LINES and hours != HOURS:
-        return
-    line = _COLUMNS.format(
-        f"{progress.now:%d %b %H:%M}",
-        f"{progress.lines_read:,}",
-        f"{progress.windows_billed:,}",
-        progress.faults,
-        progress.crashes,
-        progress.alarms,
-        news(progress.now),
-    )
-    console.print(line.rstrip(), markup=False)
+    now, *counts = progress
+    hours = _hours_passed(now)
+    if hours % HOURS_BETWEEN_LINES == 0 or hours == HOURS:
+        line = _COLUMNS.format(f"{now:%d %b %H:%M}", *counts, news(now))
+        console.print(line.rstrip(), markup=False)

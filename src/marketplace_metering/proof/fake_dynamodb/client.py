@@ -19,11 +19,13 @@ from marketplace_metering.proof.fake_dynamodb.expressions import (
     updated,
 )
 from marketplace_metering.proof.fake_dynamodb.tables import Index, Table
-from marketplace_metering.proof.worlds.fault_injection import Steps
+from marketplace_metering.proof.worlds.fault_injection import (
+    AFTER_READING,
+    BEFORE_STORE,
+    COMMITTED,
+    Steps,
+)
 
-BEFORE = "the store, before a request"
-AFTER_READING = "the store, after a request"
-AFTER_WRITING = "the store, after a commit"
 READING = frozenset({"Query", "Scan", "GetItem", "BatchGetItem"})
 Response = dict[str, Any]
 REFUSED = "The conditional request failed"
@@ -78,7 +80,7 @@ class FakeDynamoDb:
 
     def _request(self, operation: str, done: Callable[[], Response]) -> Response:
         """One request: the world before and after it, throttled or lost now and then."""
-        self._steps.between(BEFORE)
+        self._steps.between(BEFORE_STORE)
         self.injector.requests += 1
         for table in self.tables.values():
             for index in table.indexes.values():
@@ -87,7 +89,7 @@ class FakeDynamoDb:
         if self.injector.fires("throttled"):
             raise _error(operation, "ProvisionedThroughputExceededException", "slow down")
         answer = done()
-        self._steps.between(AFTER_READING if operation in READING else AFTER_WRITING)
+        self._steps.between(AFTER_READING if operation in READING else COMMITTED)
         return answer
 
     # Reading

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from random import Random
 
@@ -209,10 +210,8 @@ class Writers:
         return text
 
 
-def _is_over(ends_at: object, created_ms: int) -> bool:
-    from datetime import datetime
-
-    return isinstance(ends_at, datetime) and created_ms >= ends_at.timestamp() * 1_000
+def _is_over(ends_at: datetime | None, created_ms: int) -> bool:
+    return ends_at is not None and created_ms >= ends_at.timestamp() * 1_000
 
 
 def _set(name: str, value: object) -> Callable[[Attributes], None]:

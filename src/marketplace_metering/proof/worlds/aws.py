@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from marketplace_metering.core.batch import Batch
+from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import EntryKey
 from marketplace_metering.core.outcome import Answered, Fault, Lost, RequestRefused, read_error
 from marketplace_metering.core.wire import read_response, request
@@ -22,8 +23,8 @@ from marketplace_metering.proof.worlds.fault_injection import Steps
 from marketplace_metering.proof.worlds.fault_mix import Mix
 from marketplace_metering.proof.worlds.listings import Cast
 from marketplace_metering.proof.worlds.snapshot import MeterName
-from marketplace_metering.proof.worlds.timeline import at
-from marketplace_metering.simulator import Answer, FaultySimulator, Loss, MarketplaceSimulator
+from marketplace_metering.proof.worlds.timeline import Span, at
+from marketplace_metering.simulator import Answer, FaultySimulator, MarketplaceSimulator
 from marketplace_metering.simulator.answers import Refusal
 from marketplace_metering.simulator.audit import Accepted
 from marketplace_metering.simulator.faults import (
@@ -40,13 +41,13 @@ from marketplace_metering.simulator.faults import Lost as LostAnswer
 
 FAULTS: Mapping[str, SimulatorFault] = {
     "throttled": Throttle(),
-    "500 before": ServerError(),
-    "500 after": ServerError(after_acceptance=True),
-    "lost before": LostAnswer(after_acceptance=False, loss=Loss.READ_TIMEOUT),
-    "lost after": LostAnswer(after_acceptance=True, loss=Loss.CONNECTION_CLOSED),
-    "unprocessed": Unprocessed(),
-    "missing": Missing(),
-    "shuffled": Shuffled(),
+    "error before the work": ServerError(),
+    "error after the work": ServerError(after_acceptance=True),
+    "request lost": LostAnswer(after_acceptance=False),
+    "answer lost": LostAnswer(after_acceptance=True),
+    "records unprocessed": Unprocessed(),
+    "results missing": Missing(),
+    "results shuffled": Shuffled(),
 }
 SETUP_FAULTS = {
     "account refused": "AccessDeniedException",
@@ -54,11 +55,21 @@ SETUP_FAULTS = {
 }
 # After these nobody knows whether the usage of the request was billed.
 UNKNOWN = frozenset(
-    {"500 before", "500 after", "lost before", "lost after", "missing", "doubled", "unknown status"}
+    {
+        "error before the work",
+        "error after the work",
+        "request lost",
+        "answer lost",
+        "results missing",
+        "doubled",
+        "unknown status",
+    }
 )
-ANSWERED = "before the answer is stored"
-DISTORTED = frozenset({"missing", "doubled", "unknown status", "unprocessed"})
+SENDING = "before a call to AWS"
+ANSWERED = "after a call to AWS"
+DISTORTED = frozenset({"results missing", "doubled", "unknown status", "records unprocessed"})
 OPERATION = "BatchMeterUsage"
+Windows = list[tuple[MeterName, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,7 @@ class SimulatedAws:
     ) -> None:
         self.simulator = MarketplaceSimulator(mix.readings, strict=True)
         cast.subscribe_all(self.simulator)
-        self._faulty = FaultySimulator(self.simulator)
+        self.faulty = FaultySimulator(self.simulator)
         self._mix = mix
         self._cast = cast
         self._random = random
@@ -108,14 +119,25 @@ class SimulatedAws:
         assert product is not None
         return MeterName(product, window.buyer, window.dimension, window.license_arn)
 
-    def call(self, body: bytes, windows: list[tuple[MeterName, int]]) -> Heard:
-        """One HTTP request and what comes back."""
+    def draw_faults(self, windows: Windows) -> list[str]:
+        """What the next request meets; the simulator behind it is told."""
         self.requests += 1
-        kinds = self._draw(windows)
-        self.faults.update(kinds)
-        told = f"   AWS ({', '.join(kinds)})" if kinds else "   AWS"
+        outage = next(iter(self._now_in(self._mix.outages)), None)
+        kinds = self._draw(windows) if outage is None else [outage]
+        self.faults.update(kinds if outage is None else ["in an outage"])
         if UNKNOWN.intersection(kinds):
             self.unanswered.update(windows)
+        chances = [Chance(FAULTS[kind], 1) for kind in kinds if kind in FAULTS]
+        for account in self._suspended():
+            chances.append(Chance(NotSubscribed(account), 1))
+            self.faults["buyer suspended"] += any(meter.account == account for meter, _ in windows)
+        self.faulty.plan(chances=chances, seed=self.requests)
+        return kinds
+
+    def call(self, body: bytes, windows: Windows) -> Heard:
+        """One HTTP request and what comes back."""
+        kinds = self.draw_faults(windows)
+        told = f"   AWS ({', '.join(kinds)})" if kinds else "   AWS"
         if "unreachable" in kinds:
             self._tell(f"{told}: no connection")
             return Heard(never_left=True)
@@ -124,11 +146,7 @@ class SimulatedAws:
                 self._tell(f"{told}: {code}")
                 refusal = Refusal(code, "mend the set-up").answer()
                 return Heard(refusal.status, refusal.body)
-        chances = [Chance(FAULTS[kind], 1) for kind in kinds if kind in FAULTS]
-        for account in self._suspended():
-            chances.append(Chance(NotSubscribed(account), 1))
-        self._faulty.plan(chances=chances, seed=self.requests)
-        answer = self._faulty.answer(OPERATION, body, at(self._now_us()))
+        answer = self.faulty.answer(OPERATION, body, at(self._now_us()))
         if answer.loss is not None:
             self._tell(f"{told}: no answer")
             return Heard(loss=str(answer.loss))
@@ -142,45 +160,34 @@ class SimulatedAws:
 
     def meter_elsewhere(self, meter: MeterName, hour: int) -> None:
         """Another program of the seller meters a window that is ours."""
-        body: dict[str, Any] = {
-            "UsageRecords": [
-                {
-                    "Timestamp": hour * 3_600 + 17,
-                    "CustomerAWSAccountId": meter.account,
-                    "Dimension": meter.dimension,
-                    "Quantity": 4_321,
-                }
-            ]
+        usage = {
+            "Timestamp": hour * 3_600 + 17,
+            "CustomerAWSAccountId": meter.account,
+            "Dimension": meter.dimension,
+            "Quantity": 4_321,
         }
-        if meter.license_arn is None:
-            body["ProductCode"] = meter.product
-        else:
-            body["UsageRecords"][0]["LicenseArn"] = meter.license_arn
+        body: dict[str, Any] = {"ProductCode": meter.product, "UsageRecords": [usage]}
+        if meter.license_arn is not None:
+            body = {"UsageRecords": [{**usage, "LicenseArn": meter.license_arn}]}
         before = len(self.simulator.accepted)
         self.simulator.answer(OPERATION, body, at(self._now_us()))
         self.foreign.add((meter, hour))
         if len(self.simulator.accepted) > before:
             self._tell(f"another program meters {meter} in hour {hour}")
 
-    def _draw(self, windows: list[tuple[MeterName, int]]) -> list[str]:
+    def _draw(self, windows: Windows) -> list[str]:
         if self.is_calm:
             return []
-        now = at(self._now_us())
-        for outage in self._mix.outages:
-            if outage.starts_at <= now < outage.ends_at:
-                self.faults["in an outage"] += 1
-                return [outage.kind]
         percent = self._mix.percent
         kinds = [kind for kind in percent if self._random.random() * 100 < percent[kind]]
-        return [kind for kind in kinds if kind != "shuffled" or len(windows) > 1]
+        return [kind for kind in kinds if kind != "results shuffled" or len(windows) > 1]
 
     def _suspended(self) -> list[str]:
+        return self._now_in(self._cast.suspensions)
+
+    def _now_in(self, spans: Iterable[Span]) -> list[str]:
         now = at(self._now_us())
-        return [
-            each.account
-            for each in self._cast.suspensions
-            if each.starts_at <= now < each.ends_at and not self.is_calm
-        ]
+        return [each.what for each in spans if each.covers(now) and not self.is_calm]
 
 
 def _distort(answer: Answer, kinds: list[str]) -> dict[str, Any]:
@@ -221,8 +228,8 @@ class Line:
     def submit(self, batch: Batch) -> Answered[EntryKey] | RequestRefused | Lost:
         """One request; as `adapters.marketplace_api.MarketplaceApi.submit`."""
         body = json.dumps(request(batch.entries)).encode()
-        self._steps.between("before the request leaves")
-        heard = self._aws.call(body, [_window(entry.key) for entry in batch.entries])
+        self._steps.between(SENDING)
+        heard = self._aws.call(body, windows_of(batch))
         self._pass_s(heard.delay_s)
         self._steps.between(ANSWERED)
         if heard.never_left:
@@ -236,11 +243,15 @@ class Line:
         answer = read_response(batch.entries, heard.body)
         results = heard.body.get("Results", ())
         if heard.is_whole and {r["Status"] for r in results} == {"Success"}:
-            self.told.update(_window(entry.key) for entry in batch.entries)
+            self.told.update(windows_of(batch))
         return answer
 
 
-def _window(key: EntryKey) -> tuple[MeterName, int]:
-    meter = key.window.meter
-    name = MeterName(meter.product, meter.account, meter.dimension, meter.license_arn)
-    return name, key.window.hour.number
+def windows_of(batch: Batch) -> Windows:
+    """The windows of a request, as the auditor names them."""
+    return [(name_of(entry.window.meter), entry.window.hour.number) for entry in batch.entries]
+
+
+def name_of(meter: Meter) -> MeterName:
+    """A meter as the auditor names it."""
+    return MeterName(meter.product, meter.account, meter.dimension, meter.license_arn)

@@ -201,8 +201,8 @@ def _failure(item: Item, holders: list[Holder]) -> str | None:
     return str(item.get("metering_response", {"S": "no mark"})["S"])
 
 
-def _meter_of(item: Item) -> MeterName:
-    _book, product, account, dimension = item["pk"]["S"].split("#", 3)
+def _meter_of(item: Item, key: str = "pk") -> MeterName:
+    _book, product, account, dimension = item[key]["S"].split("#", 3)
     arn = item["license_arn"]["S"] if "license_arn" in item else None
     return MeterName(product, account, dimension, arn)
 
@@ -243,9 +243,8 @@ def _allocations(bills: Mapping[str, Any]) -> Iterator[tuple[Tags, int]]:
 def _alarm(item: Item) -> AlarmRow:
     meter = hour = micros = None
     if "book" in item:
-        _book, product, account, dimension = item["book"]["S"].split("#", 3)
-        arn = item["license_arn"]["S"] if "license_arn" in item else None
-        meter, hour = MeterName(product, account, dimension, arn), int(item["hour"]["N"])
+        meter, hour = _meter_of(item, "book"), int(item["hour"]["N"])
     if "quantity" in item:
         micros = int(comparable(item["quantity"]) * 1_000_000)
-    return AlarmRow(item["kind"]["S"], meter, hour, micros, "outbox" not in item)
+    text = item["words"]["S"]
+    return AlarmRow(item["kind"]["S"], meter, hour, micros, text, "outbox" not in item)

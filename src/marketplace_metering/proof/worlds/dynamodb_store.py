@@ -30,6 +30,7 @@ from marketplace_metering.proof.worlds.snapshot import Snapshot, UsageRow
 from marketplace_metering.proof.worlds.stores import Shop
 
 PREFIX = "Simulated"
+PENDING_AGAIN = {":true": {"S": "true"}, ":no": {"BOOL": False}}
 
 
 def draw_faults(seed: int) -> Faults:
@@ -111,18 +112,12 @@ class GuideTable:
     ) -> None:
         ms = timestamp_text(row.created_ns)
         key = {"customerAWSAccountId": {"S": row.meter.account}, "create_timestamp": {"N": ms}}
-        self._call(
-            clock,
-            "update_item",
-            Key=key,
-            UpdateExpression=steps,
-            ConditionExpression=condition,
-            ExpressionAttributeValues={
-                ":true": {"S": "true"},
-                ":no": {"BOOL": False},
-                **(values or {}),
-            },
-        )
+        wanted = {
+            "UpdateExpression": steps,
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": {**PENDING_AGAIN, **(values or {})},
+        }
+        self._call(clock, "update_item", Key=key, **wanted)
 
     def _call(self, clock: Clock, operation: str, **parameters: object) -> None:
         calls = Calls(self._client, clock.sleep)

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from marketplace_metering.proof.worlds.applications import Input
 from marketplace_metering.proof.worlds.expected_items import ExpectedItems, Written, written_in
 from marketplace_metering.proof.worlds.snapshot import MeterName, UsageRow
+from marketplace_metering.proof.worlds.timeline import EPOCH
 
 Window = tuple[MeterName, int]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NS_PER_MS = 1_000_000
 
 

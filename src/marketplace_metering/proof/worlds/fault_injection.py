@@ -13,6 +13,11 @@ from collections.abc import Mapping
 from random import Random
 from typing import Protocol
 
+BEFORE_STORE = "before a call to the store"
+AFTER_READING = "after a reading of the store"
+COMMITTED = "after a call to the store"
+INSIDE = "inside a transaction"
+
 
 class Crash(BaseException):
     """The process is gone; only what the store holds is left."""
@@ -59,26 +64,30 @@ class Perils:
         self.is_calm = not self._kinds
         self.count = 0
         self.faults: Counter[str] = Counter()
+        self.crashes: Counter[str] = Counter()  # by place
         self._steps_left = self._draw() if self._kinds else 0
 
     def _draw(self) -> int:
         """How many steps pass quietly; one draw for many steps keeps a step cheap."""
         return int(self._random.expovariate(sum(self._weights))) + 1
 
-    def between(self, place: str) -> None:
-        """See `Steps`."""
+    def _due(self) -> str | None:
+        """What happens at this step, as a rule nothing."""
         self.count += 1
         if self.is_calm:
-            return
+            return None
         self._steps_left -= 1
         if self._steps_left > 0:
-            return
+            return None
         self._steps_left = self._draw()
-        [kind] = self._random.choices(self._kinds, self._weights)
-        match kind:
+        return self._random.choices(self._kinds, self._weights)[0]
+
+    def between(self, place: str) -> None:
+        """See `Steps`."""
+        match self._due():
             case "crash":
                 self._crash(place)
-            case "store error" if place.startswith("the store"):
+            case "store error" if place in (BEFORE_STORE, AFTER_READING, COMMITTED):
                 self.faults["store error"] += 1
                 self._world.tell(f"the store fails: {place}")
                 raise StoreFailure(place)
@@ -93,20 +102,13 @@ class Perils:
 
     def inside(self, place: str) -> None:
         """See `Steps`."""
-        self.count += 1
-        if self.is_calm:
-            return
-        self._steps_left -= 1
-        if self._steps_left > 0:
-            return
-        self._steps_left = self._draw()
-        [kind] = self._random.choices(self._kinds, self._weights)
-        if kind == "crash":
-            self._crash(f"inside a transaction, {place}")
-
-    def _crash(self, place: str) -> None:
-        self.faults["crash"] += 1
-        if place.startswith("inside"):
+        if self._due() == "crash":
             self.faults["crash inside a transaction"] += 1
+            self._crash(INSIDE, f", {place}")
+
+    def _crash(self, where: str, exactly: str = "") -> None:
+        place = where + exactly
+        self.faults["crash"] += 1
+        self.crashes[where] += 1
         self._world.tell(f"the process dies: {place}")
         raise Crash(place)

@@ -13,6 +13,7 @@ from random import Random
 from typing import Any, get_args, get_type_hints
 
 from marketplace_metering.core.policy import LateUsage, Policy
+from marketplace_metering.proof.worlds.timeline import Span
 from marketplace_metering.simulator import Readings
 
 # What may happen at a step of a process, and how often on average where it is on: one in so many.
@@ -26,39 +27,30 @@ STEP_FAULTS: Mapping[str, tuple[int, int]] = {
 # What may happen to a request, in a hundred where it is on.
 REQUEST_FAULTS: Mapping[str, tuple[int, int]] = {
     "throttled": (2, 40),
-    "500 before": (2, 40),
-    "500 after": (2, 40),
-    "lost before": (2, 40),
-    "lost after": (2, 60),
+    "error before the work": (2, 40),
+    "error after the work": (2, 40),
+    "request lost": (2, 40),
+    "answer lost": (2, 60),
     "unreachable": (2, 40),
     "account refused": (1, 15),
     "product refused": (1, 15),
-    "unprocessed": (5, 70),
-    "missing": (5, 50),
+    "records unprocessed": (5, 70),
+    "results missing": (5, 50),
     "doubled": (2, 30),
     "unknown status": (2, 30),
-    "shuffled": (10, 80),
+    "results shuffled": (10, 80),
     "slow": (5, 40),
 }
 OUTAGES = (
     "unreachable",
     "throttled",
-    "500 before",
-    "500 after",
-    "lost before",
-    "lost after",
+    "error before the work",
+    "error after the work",
+    "request lost",
+    "answer lost",
     "account refused",
     "product refused",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """Some hours during which every request fares alike."""
-
-    kind: str
-    starts_at: datetime
-    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +73,7 @@ class Mix:
     readings: Readings
     one_in: Mapping[str, int]  # steps of a process
     percent: Mapping[str, int]  # requests
-    outages: tuple[Outage, ...] = ()
+    outages: tuple[Span, ...] = ()  # hours in which every request fares alike
     wakes: Wakes = Wakes()
     skew_s: int = 0  # how far a clock may be off
     person_every_h: int = 0  # a person corrects something about so often; 0 is never
@@ -99,7 +91,7 @@ class Mix:
     @property
     def faults(self) -> list[str]:
         """The kinds of faults that are on."""
-        outages = [f"outage, {outage.kind}" for outage in self.outages]
+        outages = [f"outage, {outage.what}" for outage in self.outages]
         return [*self.one_in, *self.percent, *outages]
 
 
@@ -178,12 +170,12 @@ def _readings(random: Random, window_hours: int) -> Readings:
     return Readings(**chosen)
 
 
-def _outages(random: Random, starts_at: datetime, hours: int) -> tuple[Outage, ...]:
+def _outages(random: Random, starts_at: datetime, hours: int) -> tuple[Span, ...]:
     outages = []
     for _number in range(random.choice((0, 0, 1, 1, 2))):
         begins = starts_at + timedelta(minutes=random.randint(0, hours * 60))
         lasts = timedelta(minutes=random.choice((60, 240, 600, 1_500, 1_800)))
-        outages.append(Outage(random.choice(OUTAGES), begins, begins + lasts))
+        outages.append(Span(random.choice(OUTAGES), begins, begins + lasts))
     return tuple(outages)
 
 

@@ -6,6 +6,7 @@ book and both identities are met often.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,10 +14,12 @@ from random import Random
 
 from marketplace_metering.proof.worlds.fault_mix import Mix
 from marketplace_metering.proof.worlds.snapshot import MeterName
+from marketplace_metering.proof.worlds.timeline import Span
 from marketplace_metering.simulator import MarketplaceSimulator
 
 LISTED = ("requests", "storage-gb")
 POISON = "reqeusts"  # the listing has no such dimension
+PRICES = dict.fromkeys(("prod-a", "prod-b"), dict.fromkeys(LISTED, Decimal("0.01")))
 ARN = "arn:aws:license-manager::999900001111:license:l-{:04x}"
 
 
@@ -31,27 +34,19 @@ class Buyer:
     ends_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Suspension:
-    """A buyer whose account is suspended for a while."""
-
-    account: str
-    starts_at: datetime
-    ends_at: datetime
-
-
 @dataclass(slots=True)
 class Cast:
     """All buyers and what they are metered on."""
 
     buyers: list[Buyer] = field(default_factory=list)
     meters: list[tuple[Buyer, MeterName]] = field(default_factory=list)
-    suspensions: list[Suspension] = field(default_factory=list)
+    suspensions: list[Span] = field(default_factory=list)  # by account
+    prices: Mapping[str, Mapping[str, Decimal]] = field(default_factory=lambda: PRICES)
 
     def subscribe_all(self, simulator: MarketplaceSimulator) -> None:
         """Tell AWS."""
-        for product in sorted({buyer.product for buyer in self.buyers}):
-            simulator.declare(product, {name: Decimal("0.01") for name in LISTED})
+        for product, prices in self.prices.items():
+            simulator.declare(product, prices)
         for buyer in self.buyers:
             simulator.subscribe(
                 buyer.product,
@@ -85,7 +80,7 @@ def draw_cast(mix: Mix, random: Random) -> Cast:
         begins = mix.starts_at + timedelta(minutes=random.randint(0, mix.hours * 60))
         lasts = timedelta(minutes=random.choice((90, 600, 1_800)))
         account = random.choice(cast.buyers).account
-        cast.suspensions.append(Suspension(account, begins, begins + lasts))
+        cast.suspensions.append(Span(account, begins, begins + lasts))
     return cast
 
 

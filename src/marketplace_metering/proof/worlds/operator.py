@@ -24,13 +24,13 @@ from marketplace_metering.jobs.correct import (
     write_off,
 )
 from marketplace_metering.ports import Clock, EntryFilter, OpenStore, RecordView
-from marketplace_metering.proof.worlds.aws import SimulatedAws
+from marketplace_metering.proof.worlds.aws import SimulatedAws, name_of
 from marketplace_metering.proof.worlds.expected_items import Written, written_in
 from marketplace_metering.proof.worlds.expected_usage import hour_text
 from marketplace_metering.proof.worlds.listings import LISTED, POISON
 from marketplace_metering.proof.worlds.liveness import Endings
 from marketplace_metering.proof.worlds.safety import Auditor
-from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snapshot, UsageRow
+from marketplace_metering.proof.worlds.snapshot import EntryRow, Snapshot, UsageRow
 from marketplace_metering.proof.worlds.stores import Shop, Table
 
 NAME = "the operator"
@@ -166,10 +166,26 @@ class Person:
         self._auditor.marks[f"resolved as {'' if billed else 'not '}billed"] += len(done)
         return f"resolves {entry.meter}, {hour_text(entry.hour)}: billed is {billed}"
 
-    def _write_off(self, opened: OpenStore, clock: Clock, entry: EntryRow) -> str:
+    def settle(self, opened: OpenStore, clock: Clock, books: Snapshot) -> str:
+        """Look all that is unresolved up in CloudTrail: it is billed there, or given up."""
+        parked = [alarm for alarm in books.alarms if alarm.kind == "parked"]
+        refusals = {(alarm.meter, alarm.hour): alarm.text for alarm in parked}
+        done = []
+        for entry in books.entries:
+            if entry.state == "unresolved" and self._is_billed(entry):
+                done.append(self._resolve(opened, clock, entry))
+            elif entry.state == "unresolved":
+                refusal = refusals.get((entry.meter, entry.hour), "")
+                why = f"CloudTrail has no such window. {refusal}".rstrip()
+                done.append(self._write_off(opened, clock, entry, why))
+        return "; ".join(done) or "finds nothing to do"
+
+    def _write_off(
+        self, opened: OpenStore, clock: Clock, entry: EntryRow, why: str = "too little"
+    ) -> str:
         self._endings.written_off.add((entry.meter, entry.hour))
         which = _filter(entry, State(entry.state))
-        done = write_off(opened, which, NAME, "too little", clock.now())
+        done = write_off(opened, which, NAME, why, clock.now())
         self._auditor.marks["written off"] += len(done)
         return f"writes {entry.meter}, {hour_text(entry.hour)} off: {len(done)} entries"
 
@@ -202,5 +218,4 @@ def corrected(record: UsageRecord) -> UsageRecord:
 
 def written(record: UsageRecord) -> Written:
     """As the auditor lists it."""
-    meter = MeterName(record.product, record.account, record.dimension, record.license_arn)
-    return Written(meter, record.hour.number, record.tags, record.micros)
+    return Written(name_of(record.meter), record.hour.number, record.tags, record.micros)

@@ -13,33 +13,26 @@ from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.jobs.seal import SealReport, seal
 from marketplace_metering.jobs.submit import SubmitReport, submit
 from marketplace_metering.ports import OpenStore, Ports
-from marketplace_metering.proof.worlds.aws import Line
+from marketplace_metering.proof.worlds.aws import Line, name_of
 from marketplace_metering.proof.worlds.fault_injection import Steps
-from marketplace_metering.proof.worlds.snapshot import MeterName
 from marketplace_metering.proof.worlds.timeline import at
 
 
+@dataclass(slots=True)
 class SkewedClock:
-    """A clock that is off, until it is set anew; see `ports.Clock`."""
+    """A clock that is off by some microseconds; see `ports.Clock`."""
 
-    def __init__(
-        self, now_us: Callable[[], int], offset_us: int, pass_s: Callable[[float], None]
-    ) -> None:
-        self._now_us = now_us
-        self._offset_us = offset_us
-        self._pass_s = pass_s
+    now_us: Callable[[], int]
+    offset_us: int
+    pass_s: Callable[[float], None]
 
     def now(self) -> datetime:
         """What this process takes for the present instant."""
-        return at(self._now_us() + self._offset_us)
-
-    def set_off(self, offset_us: int) -> None:
-        """By how much it is off from now on."""
-        self._offset_us = offset_us
+        return at(self.now_us() + self.offset_us)
 
     def sleep(self, seconds: float) -> None:
         """The world goes on meanwhile."""
-        self._pass_s(seconds)
+        self.pass_s(seconds)
 
 
 class Pager:
@@ -51,17 +44,16 @@ class Pager:
 
     def notify(self, alarms: Sequence[Alarm]) -> None:
         """Hear them."""
-        self._steps.between("before people are told")
+        self._steps.between("before a call to the pager")
         for alarm in alarms:
             meter = hour = micros = None
             if alarm.window is not None:
-                named = alarm.window.meter
-                meter = MeterName(named.product, named.account, named.dimension, named.license_arn)
+                meter = name_of(alarm.window.meter)
                 hour = alarm.window.hour.number
             if alarm.quantity is not None:
                 micros = alarm.quantity.micros
             self.heard.add((str(alarm.kind), meter, hour, micros))
-        self._steps.between("after people were told")
+        self._steps.between("after a call to the pager")
 
 
 @dataclass(slots=True)

@@ -4,38 +4,27 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
-from marketplace_metering.proof.worlds.world_run import Life, live
+from marketplace_metering.proof.worlds.world_run import Counts, Life, live
 
 SEEDS_PER_TASK = 20
 FAILURES_TOLD_MAX = 20
 
 
 @dataclass(slots=True)
-class Total:
+class Total(Counts):
     """The sum of many lives."""
 
     seeds: int = 0
-    steps: int = 0
-    requests: int = 0
-    accepted: int = 0
-    runs: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-    marks: Counter[str] = field(default_factory=Counter)
     violations: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, life: Life) -> None:
         """One more world."""
         self.seeds += 1
-        self.steps += life.steps
-        self.requests += life.requests
-        self.accepted += life.accepted
-        self.runs += life.runs
-        self.faults += life.faults
-        self.marks += life.marks
+        for each in fields(Counts):
+            setattr(self, each.name, getattr(self, each.name) + getattr(life, each.name))
         if life.violation is not None:
             self.violations.append((life.seed, life.violation))
 
@@ -46,9 +35,10 @@ class Total:
             "steps": self.steps,
             "requests": self.requests,
             "accepted": self.accepted,
-            "runs": dict(sorted(self.runs.items())),
-            "faults": dict(sorted(self.faults.items())),
-            "marks": dict(sorted(self.marks.items())),
+            **{
+                counts: dict(sorted(getattr(self, counts).items()))
+                for counts in ("runs", "faults", "marks")
+            },
             "violations": [{"seed": seed, "what": what} for seed, what in self.violations],
         }
 

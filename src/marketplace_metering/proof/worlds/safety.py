@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 from marketplace_metering.proof.worlds.aws import SimulatedAws
 from marketplace_metering.proof.worlds.expected_usage import Recorded, Window, shown
 from marketplace_metering.proof.worlds.snapshot import (
-    AlarmRow,
     EntryRow,
     MeterName,
     Snapshot,
     UsageRow,
 )
+from marketplace_metering.proof.worlds.timeline import at as instant
+from marketplace_metering.proof.worlds.timeline import month_of
 from marketplace_metering.simulator.audit import Accepted
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WHOLE_MAX = 2_147_483_647_000_000
 MONTH_CLOSES = timedelta(hours=6)
 # Where an entry may be found later, from where it was seen.
@@ -83,10 +82,9 @@ class Auditor:
         return any(hour == foreign_hour for _meter, foreign_hour in self._aws.foreign)
 
     def _check_in_time(self, window: Window, each: Accepted) -> None:
-        stamp = EPOCH + timedelta(microseconds=each.content.stamp)
+        stamp, at = instant(each.content.stamp), instant(each.at)
         first = datetime(stamp.year + stamp.month // 12, stamp.month % 12 + 1, 1, tzinfo=UTC)
         deadline = min(stamp + self._window_length, first + MONTH_CLOSES)
-        at = EPOCH + timedelta(microseconds=each.at)
         if at >= deadline:
             # Another reading of AWS took it; ours never risks that, but a process may stand still.
             self.marks["accepted after our deadline"] += 1
@@ -261,20 +259,8 @@ def _peculiarities(entry: EntryRow) -> Iterator[str]:
         yield "window stamped with its hour's start"
 
 
-@lru_cache(maxsize=1_024)
-def month_of(hour: int) -> tuple[int, int]:
-    """The year and month of an hour."""
-    at = EPOCH + timedelta(hours=hour)
-    return at.year, at.month
-
-
 def _said(entry: EntryRow) -> str:
     return (
         f"entry {entry.serial} of {shown((entry.meter, entry.hour))} with {entry.micros} "
         f"millionths, {entry.state}, {entry.refused} of {entry.begun} attempts refused"
     )
-
-
-def alarm_name(alarm: AlarmRow) -> tuple[object, ...]:
-    """What tells one alarm from another."""
-    return (alarm.kind, alarm.meter, alarm.hour, alarm.micros)

@@ -67,6 +67,7 @@ class AlarmRow(NamedTuple):
     meter: MeterName | None
     hour: int | None
     micros: int | None
+    text: str
     is_delivered: bool
 
 

@@ -1,4 +1,4 @@
-"""The embedded store in memory: the real SQL, with the world between the statements.
+"""The embedded store, in memory as a rule: the real SQL, with the world between the statements.
 
 Between two statements that are in no transaction every other process may come, as it may with a
 file. Inside a transaction nobody else writes (BEGIN IMMEDIATE), but the process can die.
@@ -19,7 +19,12 @@ from marketplace_metering.adapters.sqlite.ledger import SqliteLedger
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
 from marketplace_metering.adapters.sqlite.store import SqliteStore
 from marketplace_metering.ports import Clock, OpenStore
-from marketplace_metering.proof.worlds.fault_injection import Steps, StoreFailure
+from marketplace_metering.proof.worlds.fault_injection import (
+    BEFORE_STORE,
+    COMMITTED,
+    Steps,
+    StoreFailure,
+)
 from marketplace_metering.proof.worlds.snapshot import (
     AlarmRow,
     EntryRow,
@@ -31,6 +36,7 @@ from marketplace_metering.proof.worlds.snapshot import (
 from marketplace_metering.proof.worlds.stores import Shop, Table
 
 Row = TypeVar("Row", UsageRow, EntryRow, AlarmRow)
+MEMORY = ":memory:"
 METER = "book.product, book.account, book.dimension, meter.license_arn"
 JOINED = "JOIN meter ON meter.id = {}.meter_id JOIN book ON book.id = meter.book_id"
 USAGE = f"""
@@ -46,7 +52,7 @@ SELECT {METER}, entry.id, hour, serial, quantity_micros, stamp_s, deadline_s, li
 FROM entry {JOINED.format("entry")} ORDER BY entry.id
 """
 ALARMS = f"""
-SELECT {METER}, alarm.kind, alarm.hour, alarm.micros, alarm.delivered_at_ms
+SELECT {METER}, alarm.kind, alarm.hour, alarm.micros, alarm.text, alarm.delivered_at_ms
 FROM alarm LEFT JOIN meter ON meter.id = alarm.meter_id
 LEFT JOIN book ON book.id = meter.book_id ORDER BY alarm.id
 """
@@ -62,14 +68,14 @@ class Stepped:
     def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:  # noqa: ANN401 - as sqlite3
         """One statement."""
         if not self._real.in_transaction:
-            self._steps.between("the store, before a statement")
+            self._steps.between(BEFORE_STORE)
             return self._real.execute(sql, values)
         if sql.startswith(("ROLLBACK", "RELEASE")):
             return self._real.execute(sql, values)
         self._steps.inside("before a statement")
         cursor = self._real.execute(sql, values)
         if sql == "COMMIT":
-            self._steps.between("the store, after a commit")
+            self._steps.between(COMMITTED)
         return cursor
 
     def executemany(self, sql: str, rows: Iterable[Any]) -> sqlite3.Cursor:
@@ -82,11 +88,6 @@ class Stepped:
     def in_transaction(self) -> bool:
         """As sqlite3."""
         return self._real.in_transaction
-
-    @property
-    def total_changes(self) -> int:
-        """As sqlite3."""
-        return self._real.total_changes
 
 
 class _Store(SqliteStore):
@@ -103,17 +104,24 @@ class SqliteShop:
     keeps_parts_of_inputs = False
     table: Table | None = None
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: Steps, path: str = MEMORY) -> None:
         self._steps = steps
-        self._real = connect(":memory:")
+        self._path = path
+        self._connect()
+        self._seen: dict[Any, Any] = {}  # what a row says: most are as they were
+
+    def _connect(self) -> None:
+        self._real = connect(self._path)
         self._real.row_factory = sqlite3.Row
         self._plain = self._real.cursor()
         self._plain.row_factory = None
-        self._seen: dict[Any, Any] = {}  # what a row says: most are as they were
 
     def open(self, clock: Clock) -> OpenStore:
-        """A process of its own looks every number up anew."""
+        """A process of its own looks every number up again; a file it opens itself."""
         del clock  # it is told the time with each call
+        if self._path != MEMORY:
+            self._real.close()
+            self._connect()
         connection = cast("sqlite3.Connection", Stepped(self._real, self._steps))
         store = _Store(connection)
         corrections = SqliteCorrections(connection, store.identities)
@@ -173,33 +181,23 @@ def _allocations(text: str | None) -> tuple[tuple[Tags, int], ...]:
 
 
 def _usage(*row: Any) -> UsageRow:  # noqa: ANN401 - columns
-    product, account, dimension, arn, hour, tags, micros, created_ns, entry, failure = row
-    meter = MeterName(product, account, dimension, arn or None)
+    hour, tags, micros, created_ns, entry, failure = row[4:]
     name = None if entry is None else str(entry)
-    return UsageRow(meter, hour, _tags(tags), micros, created_ns, name, failure)
+    return UsageRow(_meter(*row[:4]), hour, _tags(tags), micros, created_ns, name, failure)
 
 
 def _entry(*row: Any) -> EntryRow:  # noqa: ANN401 - columns
-    product, account, dimension, arn, number, hour, serial, micros, stamp_s, deadline_s = row[:10]
-    lines, allocations, state, begun, refused, reason = row[10:]
-    return EntryRow(
-        str(number),
-        MeterName(product, account, dimension, arn or None),
-        hour,
-        serial,
-        micros,
-        stamp_s,
-        deadline_s,
-        _lines(lines),
-        _allocations(allocations),
-        state,
-        begun,
-        refused,
-        reason,
-    )
+    number, *numbers = row[4:10]
+    lines, allocations, *rest = row[10:]
+    frozen = (*numbers, _lines(lines), _allocations(allocations))
+    return EntryRow(str(number), _meter(*row[:4]), *frozen, *rest)
 
 
 def _alarm(*row: Any) -> AlarmRow:  # noqa: ANN401 - columns
-    product, account, dimension, arn, kind, hour, micros, delivered_at_ms = row
-    meter = None if product is None else MeterName(product, account, dimension, arn or None)
-    return AlarmRow(kind, meter, hour, micros, delivered_at_ms is not None)
+    kind, hour, micros, text, delivered_at_ms = row[4:]
+    meter = None if row[0] is None else _meter(*row[:4])
+    return AlarmRow(kind, meter, hour, micros, text, delivered_at_ms is not None)
+
+
+def _meter(product: str, account: str, dimension: str, arn: str) -> MeterName:
+    return MeterName(product, account, dimension, arn or None)

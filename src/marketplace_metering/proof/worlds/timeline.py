@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -18,6 +20,24 @@ def us(instant: datetime) -> int:
     return (instant - EPOCH) // timedelta(microseconds=1)
 
 
+@lru_cache(maxsize=1_024)
+def month_of(hour: int) -> str:
+    """The month of an hour since 1970, as 2026-11."""
+    return f"{EPOCH + timedelta(hours=hour):%Y-%m}"
+
+
+class Span(NamedTuple):
+    """Some hours of which one thing is true."""
+
+    what: str
+    starts_at: datetime
+    ends_at: datetime
+
+    def covers(self, now: datetime) -> bool:
+        """Whether it is true at this instant."""
+        return self.starts_at <= now < self.ends_at
+
+
 class Story:
     """Lines with their time and depth: what runs inside a step of another run is indented."""
 
@@ -27,9 +47,6 @@ class Story:
     def tell(self, now_us: int, depth: int, text: str) -> None:
         """Add a line."""
         self._lines.append((now_us, depth, text))
-
-    def __len__(self) -> int:
-        return len(self._lines)
 
     def lines(self) -> list[str]:
         """The timeline, to be read."""

@@ -26,6 +26,7 @@ from marketplace_metering.proof.worlds.liveness import Endings
 from marketplace_metering.proof.worlds.operator import Person
 from marketplace_metering.proof.worlds.processes import Pager, Process, SkewedClock, job, processor
 from marketplace_metering.proof.worlds.safety import Auditor, Violation
+from marketplace_metering.proof.worlds.snapshot import Snapshot
 from marketplace_metering.proof.worlds.stores import OpenShop
 from marketplace_metering.proof.worlds.timeline import Story, us
 
@@ -103,36 +104,27 @@ class World:
     # What the perils need
 
     def tell(self, text: str) -> None:
-        """See `perils.Intervening`."""
+        """See `fault_injection.Intervening`."""
         self.story.tell(self.now_us, self.depth, text)
 
     def overlap(self) -> None:
-        """See `perils.Intervening`."""
+        """See `fault_injection.Intervening`."""
         if self.depth >= DEPTH_MAX or self.faults["overlap"] >= OVERLAPS_MAX:
             return
         self.faults["overlap"] += 1
         began_us = self.now_us
+        corrects = self.correct if self.mix.person_every_h else self.submit
+        others = (self.seal, self.submit, self.write, self.submit, corrects)
         for _number in range(self.random.choice((1, 1, 2))):
-            name = self.random.choice(("seal", "submit", "write", "alarms", "person"))
-            match name:
-                case "seal":
-                    self.seal()
-                case "submit":
-                    self.submit()
-                case "write":
-                    self.write()
-                case "person" if self.mix.person_every_h:
-                    self.correct()
-                case _:
-                    self.submit()
+            self.random.choice(others)()
         self._held_up_since(began_us)
 
     def step_clock(self) -> None:
-        """See `perils.Intervening`."""
+        """See `fault_injection.Intervening`."""
         if self.mix.skew_s:
             self.faults["clock step"] += 1
             process = self.random.choice(self.processes)
-            process.clock.set_off(self._draw_offset_us())
+            process.clock.offset_us = self._draw_offset_us()
             self.tell(f"the clock of {process.name} is set")
 
     def _draw_offset_us(self) -> int:
@@ -143,10 +135,10 @@ class World:
         self.endings.longest_hold_s = max(self.endings.longest_hold_s, held_s)
 
     def stall(self, place: str) -> None:
-        """See `perils.Intervening`."""
+        """See `fault_injection.Intervening`."""
         self.faults["stall"] += 1
         self.endings.may_have_died = True
-        # Whoever has AWS's answer may sleep over it for as long as he likes; see `person.WAITS`.
+        # Whoever has AWS's answer may sleep over it for as long as he likes; see `operator.WAITS`.
         is_answered = place == ANSWERED
         hours = self.random.choice((0.1, 5, 12, 40) if is_answered else (0.02, 0.1, 0.5, 2, 5))
         self.tell(f"the process stands still for {hours} hours")
@@ -204,9 +196,19 @@ class World:
         known = (self.shop.changes(), len(self.auditor.accepted))
         if known != self._seen:
             self._seen = known
-            books = self.shop.books()
-            self.auditor.look(books, self.now_us // 1_000_000)
-            self.endings.check_alarms(books)
+            self.audit(self.shop.books())
+
+    def audit(self, books: Snapshot) -> None:
+        """What must hold at every instant."""
+        self.auditor.look(books, self.now_us // 1_000_000)
+        self.endings.check_alarms(books)
+
+    def audit_at_rest(self, books: Snapshot) -> None:
+        """What must hold in the end."""
+        self.auditor.look(books, self.now_us // 1_000_000)
+        self.endings.check_refused_inputs(books)
+        self.endings.check_at_rest(books, self.pager.heard)
+        self.endings.check_report(self.shop.open(self.processes[0].clock).reports.balances())
 
     def seal(self, scope: Scope = Scope.CLOSED_HOURS) -> None:
         """The metering job, and the doorbell that it rings."""

@@ -23,20 +23,26 @@ ROUNDS_TO_REST = 4  # and so many after every deadline has passed
 
 
 @dataclass(slots=True)
-class Life:
-    """What became of a world."""
+class Counts:
+    """How much happened in a world, or in many."""
 
-    seed: int
-    store: str
-    violation: str | None = None
-    digest: str = ""
     steps: int = 0
     requests: int = 0
     accepted: int = 0
     runs: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     marks: Counter[str] = field(default_factory=Counter)
-    mix: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Life(Counts):
+    """What became of a world."""
+
+    seed: int
+    store: str
+    mix: list[str]
+    violation: str | None = None
+    digest: str = ""
     story: Story | None = None
 
     @property
@@ -56,7 +62,7 @@ def live(seed: int, store: str = "sqlite") -> Life:
 def live_in(mix: Mix, store: str = "sqlite") -> Life:
     """The life of a world with this mix."""
     world = World(mix, STORES[store])
-    life = Life(mix.seed, store, mix=mix.faults)
+    life = Life(seed=mix.seed, store=store, mix=mix.faults)
     try:
         plan(world)
         world.pass_until(us(mix.ends_at))
@@ -144,12 +150,7 @@ def rest(world: World) -> None:
     unconfirmed = [each.source for each in world.writers.inputs if not each.is_confirmed]
     if unconfirmed:
         raise Violation(f"inputs were never recorded: {unconfirmed}")
-    books = world.shop.books()
-    world.auditor.look(books, world.now_us // 1_000_000)
-    world.endings.check_refused_inputs(books)
-    world.endings.check_at_rest(books, world.pager.heard)
-    reports = world.shop.open(world.processes[0].clock).reports
-    world.endings.check_report(reports.balances())
+    world.audit_at_rest(world.shop.books())
 
 
 def _round(world: World) -> None:

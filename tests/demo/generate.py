@@ -1,6 +1,6 @@
 """Writes the demo's usage file, the same bytes each time.
 
-    python -m marketplace_metering.proof.demo.generate > usage-2026-11-30.jsonl
+    python -m tests.demo.generate > src/marketplace_metering/proof/demo/usage-2026-11-30.jsonl
 
 The lines stand in order of arrival, as the application's own `recorded_at` says.
 """
@@ -15,26 +15,43 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from marketplace_metering.proof.demo.listings import (
+    AGREEMENTS_START,
     BUYERS,
-    CUT_OFF,
-    CUT_OFF_FOR,
     DAY_BEGINS,
     LEAVES,
     LICENSE_ENDS,
-    MISSPELLS,
-    MISSPELT_USE,
-    NEVER_SUBSCRIBED,
+    PRODUCTS,
     SEARCH,
     UNKNOWN_DIMENSION,
-    UNSUBSCRIBED_USE,
-    USAGE_ENDS,
-    USE_AFTER_THE_END,
-    Buyer,
-    Product,
-    Span,
 )
-from marketplace_metering.proof.demo.malformed import malformed
-from marketplace_metering.proof.demo.moments import iso, ms
+from marketplace_metering.proof.worlds.listings import Buyer
+from tests.demo.malformed import malformed
+from tests.demo.moments import iso, ms
+
+USAGE_ENDS = datetime(2026, 12, 1, 7, tzinfo=UTC)  # an hour after AWS closes November
+PRICES = {product.code: product.prices for product in PRODUCTS}
+Hours = tuple[datetime, datetime]
+
+
+def _on_the_day(first: int, end: int) -> Hours:
+    return DAY_BEGINS.replace(hour=first), DAY_BEGINS.replace(hour=end)
+
+
+# A trial that was never turned into an agreement: AWS answers CustomerNotSubscribed.
+NEVER_SUBSCRIBED = Buyer(SEARCH.code, "981260437715", None, AGREEMENTS_START)
+UNSUBSCRIBED_USE = _on_the_day(18, 21)
+
+# Jobs of the buyer whose licence ends in the afternoon run on.
+LEAVER = next(buyer for buyer in BUYERS if buyer.account == LEAVES)
+USE_AFTER_THE_END = _on_the_day(17, 20)
+
+# A release of its application misspells the dimension for two hours.
+MISSPELLS = next(buyer for buyer in BUYERS if buyer.account == "404872239915")
+MISSPELT_USE = _on_the_day(20, 22)
+
+# Cut off for the night; its usage of November's last hours arrives after AWS closed November.
+CUT_OFF = next(buyer for buyer in BUYERS if buyer.account == "231775049986")
+CUT_OFF_FOR: Hours = (DAY_BEGINS.replace(hour=22), datetime(2026, 12, 1, 6, 40, tzinfo=UTC))
 
 MS_PER_HOUR = 3_600_000
 LATEST_ARRIVAL = datetime(2026, 12, 1, 10, tzinfo=UTC)
@@ -53,7 +70,7 @@ class Dice:
     """Chance that is the same in every version of Python: only `random()` is promised to be."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - made-up usage, no secrets
+        self._random = random.Random(seed)
 
     def below(self, limit: int) -> int:
         """A whole number from 0 up to, not including, the limit."""
@@ -103,7 +120,7 @@ class Writer:
         """A usage record in the format of the guide."""
         attributes: Attributes = {
             "customerAWSAccountId": buyer.account,
-            "productCode": buyer.product.code,
+            "productCode": buyer.product,
             "create_timestamp": created_ms,
             "dimension": dimension,
             "quantity": self.quantity(dimension),
@@ -133,9 +150,9 @@ class Writer:
             case _:
                 return 1 + self.dice.below(6_000)
 
-    def tags(self, product: Product, buyer: int) -> dict[str, str]:
+    def tags(self, product: str, buyer: int) -> dict[str, str]:
         """Some buyers split their cost by team, and not all usage belongs to one."""
-        if product is not SEARCH or buyer % 3 != 0 or self.dice.percent(20):
+        if product != SEARCH.code or buyer % 3 != 0 or self.dice.percent(20):
             return {}
         team = ("ranking", "catalog", "support")[self.dice.below(3)]
         return {"team": team, "env": "prod" if self.dice.percent(80) else "test"}
@@ -154,7 +171,7 @@ def lines() -> Iterator[str]:
     """The lines of the file."""
     writer = Writer(Dice(20_261_130))
     for buyer in BUYERS:
-        for dimension in buyer.product.prices:
+        for dimension in PRICES[buyer.product]:
             _ordinary_use(writer, buyer, dimension)
     _special_use(writer)
     _long_late_use(writer)
@@ -169,12 +186,12 @@ def _ordinary_use(writer: Writer, buyer: Buyer, dimension: str) -> None:
     size = 50 + dice.below(80)  # percent of an ordinary buyer
     first_ms, end_ms = ms(DAY_BEGINS), ms(USAGE_ENDS)
     for hour_ms in range(first_ms, end_ms, MS_PER_HOUR):
-        if buyer == LEAVES and hour_ms > ms(LICENSE_ENDS) - MS_PER_HOUR:
+        if buyer == LEAVER and hour_ms > ms(LICENSE_ENDS) - MS_PER_HOUR:
             return
         busy = BUSY[hour_ms // MS_PER_HOUR % 24] * size // 100
         if not dice.percent(busy):
             continue
-        arrives_in_ms = 30_000 if buyer == LEAVES else None
+        arrives_in_ms = 30_000 if buyer == LEAVER else None
         if buyer == CUT_OFF and _within(hour_ms, CUT_OFF_FOR):
             continue
         writer.use(buyer, dimension, hour_ms, arrives_in_ms)
@@ -183,20 +200,20 @@ def _ordinary_use(writer: Writer, buyer: Buyer, dimension: str) -> None:
 def _special_use(writer: Writer) -> None:
     for buyer, dimension, span in (
         (NEVER_SUBSCRIBED, "api_calls", UNSUBSCRIBED_USE),
-        (LEAVES, "compute_hours", USE_AFTER_THE_END),
+        (LEAVER, "compute_hours", USE_AFTER_THE_END),
         (MISSPELLS, UNKNOWN_DIMENSION, MISSPELT_USE),
     ):
         for hour_ms in range(ms(span[0]), ms(span[1]), MS_PER_HOUR):
             writer.use(buyer, dimension, hour_ms, 15_000)
     # In the hour in which the licence ends, only usage before the end.
-    writer.use_once(LEAVES, "users", ms(LICENSE_ENDS) - 2_000_000, ms(LICENSE_ENDS) - 1_990_000)
+    writer.use_once(LEAVER, "users", ms(LICENSE_ENDS) - 2_000_000, ms(LICENSE_ENDS) - 1_990_000)
 
 
 def _long_late_use(writer: Writer) -> None:
     """What a site recorded offline, and one batch that lay around for two days."""
     back_ms = ms(CUT_OFF_FOR[1])
     for hour_ms in range(ms(CUT_OFF_FOR[0]), back_ms - MS_PER_HOUR, MS_PER_HOUR):
-        for dimension in CUT_OFF.product.prices:
+        for dimension in PRICES[CUT_OFF.product]:
             created_ms = hour_ms + writer.dice.below(MS_PER_HOUR)
             writer.use_once(CUT_OFF, dimension, created_ms, back_ms + writer.dice.below(60_000))
     two_days_ago = ms(DAY_BEGINS - timedelta(days=2)) + 41_000_000
@@ -205,7 +222,7 @@ def _long_late_use(writer: Writer) -> None:
         writer.use_once(BUYERS[3], "storage_gb", two_days_ago + 700_000 * number, arrival_ms)
 
 
-def _within(hour_ms: int, span: Span) -> bool:
+def _within(hour_ms: int, span: Hours) -> bool:
     return ms(span[0]) <= hour_ms < ms(span[1]) - MS_PER_HOUR
 
 

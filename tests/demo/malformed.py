@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 
-from marketplace_metering.proof.demo.listings import BUYERS, DAY_BEGINS, SEARCH, Buyer
-from marketplace_metering.proof.demo.moments import iso, ms
+from marketplace_metering.proof.demo.listings import BUYERS, DAY_BEGINS, SEARCH
+from marketplace_metering.proof.worlds.listings import Buyer
+from tests.demo.moments import iso, ms
 
-SEARCH_BUYER = next(buyer for buyer in BUYERS if buyer.product is SEARCH)
-NOTEBOOK_BUYER = next(buyer for buyer in BUYERS if buyer.product.is_licensed)
+SEARCH_BUYER = next(buyer for buyer in BUYERS if buyer.product == SEARCH.code)
+NOTEBOOK_BUYER = next(buyer for buyer in BUYERS if buyer.license_arn)
 FIRST_MS = ms(DAY_BEGINS)
 SPACING_MS = 35 * 60_000
 
@@ -17,7 +18,7 @@ SPACING_MS = 35 * 60_000
 def _right(buyer: Buyer, dimension: str, number: int) -> dict[str, object]:
     record: dict[str, object] = {
         "customerAWSAccountId": buyer.account,
-        "productCode": buyer.product.code,
+        "productCode": buyer.product,
         "create_timestamp": FIRST_MS + SPACING_MS * number + 1_200_000,
         "dimension": dimension,
         "quantity": 100 + number,

@@ -69,6 +69,17 @@ def test_an_event_counts_once(metering: Metering) -> None:
     assert "it was recorded before with quantity 5, and an event counts once" in result.stderr
 
 
+def test_one_event_from_options_needs_its_time(metering: Metering) -> None:
+    options = ("--account", "123456789012", "--product", "p1", "--dimension", "users")
+    event = (*options, "--quantity", "2.5", "--event-id", "e-1")
+    refused = metering("record", *event)
+    assert refused.exit_code == 2
+    assert "--event-id needs --at: the time of the event" in refused.stderr
+    at = ("--at", "2024-02-15T16:26:52.300Z")
+    assert "recorded 1" in metering("record", *event, *at).stdout
+    assert "recorded 0 (quantity 0), already there 1" in metering("record", *event, *at).stdout
+
+
 def test_mistakes_of_the_caller_exit_with_2(metering: Metering, tmp_path: Path) -> None:
     missing = metering("record", "nowhere.jsonl")
     assert (missing.exit_code, missing.stderr) == (

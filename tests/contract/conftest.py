@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -26,6 +27,9 @@ from marketplace_metering.adapters.dynamodb import (
 )
 from marketplace_metering.ports import OpenStore, Store
 from marketplace_metering.proof.fake_dynamodb import Faults
+from marketplace_metering.recorder.sinks.dynamodb import DynamoDBSink
+from marketplace_metering.recorder.sinks.port import Sink
+from marketplace_metering.recorder.sinks.sqlite import SqliteSink
 from marketplace_metering.wiring import open_store
 from tests.deploy.emulator import REGION, emulator
 from tests.support.clock import utc
@@ -45,6 +49,17 @@ EMULATED = pytest.param("dynamodb-emulator", marks=pytest.mark.xdist_group("cont
 # Only one connection ever sees an SQLite store in memory.
 LASTING = ["sqlite-file", *FAULTS, EMULATED]
 ALL = ["sqlite-memory", *LASTING]
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A new, empty store: how it is opened, and where a recorder delivers to it."""
+
+    open: OpenAll
+    sink: Callable[[], Sink]
+    knows_events_by_id_alone: bool  # not by id and second
+
+
 _prefixes = (f"contract-{number}" for number in count())
 
 
@@ -55,17 +70,17 @@ def emulated_dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]
         yield boto3.client("dynamodb", endpoint_url=running.url, region_name=REGION)
 
 
-def _in_sqlite(path: str) -> OpenAll:
+def _in_sqlite(path: str) -> Fresh:
     @contextmanager
     def open_again() -> Iterator[OpenStore]:
         opened = open_store(f"sqlite:///{path}")
         with closing(opened):
             yield opened
 
-    return open_again
+    return Fresh(open_again, lambda: SqliteSink(f"sqlite:///{path}"), True)
 
 
-def _in_dynamodb(client: Any, names: TableNames) -> OpenAll:
+def _in_dynamodb(client: Any, names: TableNames) -> Fresh:
     def noon() -> datetime:
         return utc("12:30")  # later than all usage; tests name the instants that they mean
 
@@ -78,14 +93,14 @@ def _in_dynamodb(client: Any, names: TableNames) -> OpenAll:
         reports = DynamoReports(client, names, now=noon)
         yield OpenStore(store, reports, store.corrections(), store.close)
 
-    return open_again
+    return Fresh(open_again, lambda: DynamoDBSink(names.records, client=client), False)
 
 
-def _maker(kind: str, request: pytest.FixtureRequest) -> Callable[[], OpenAll]:
+def _maker(kind: str, request: pytest.FixtureRequest) -> Callable[[], Fresh]:
     """Makes new stores of one kind, each of them empty."""
     numbers = count()
 
-    def make() -> OpenAll:
+    def make() -> Fresh:
         if kind == "sqlite-memory":
             return _in_sqlite(":memory:")
         if kind == "sqlite-file":
@@ -103,7 +118,8 @@ def _maker(kind: str, request: pytest.FixtureRequest) -> Callable[[], OpenAll]:
 @pytest.fixture(params=ALL)
 def new(request: pytest.FixtureRequest) -> Callable[[], OpenAll]:
     """Makes new stores, each of them empty."""
-    return _maker(request.param, request)
+    make = _maker(request.param, request)
+    return lambda: make().open
 
 
 @pytest.fixture
@@ -120,13 +136,18 @@ def store(opened: OpenStore) -> Store:
 
 
 @pytest.fixture(params=LASTING)
-def shared(request: pytest.FixtureRequest) -> Open:
+def fresh(request: pytest.FixtureRequest) -> Fresh:
+    """An empty store that several processes can use."""
+    return _maker(request.param, request)()
+
+
+@pytest.fixture
+def shared(fresh: Fresh) -> Open:
     """Opens one and the same store again and again, as several processes or a restart would."""
-    open_all = _maker(request.param, request)()
 
     @contextmanager
     def open_again() -> Iterator[Store]:
-        with open_all() as opened:
+        with fresh.open() as opened:
             yield opened.store
 
     return open_again

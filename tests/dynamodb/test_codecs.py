@@ -14,7 +14,6 @@ from marketplace_metering.adapters.dynamodb.api.attributes import (
     attribute_of,
     python_value,
     timestamp_ns,
-    timestamp_text,
 )
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.member_list import (
@@ -26,6 +25,7 @@ from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_MS, UsageHour
 from marketplace_metering.core.identity import BookKey, Meter, Window
 from marketplace_metering.core.ledger import EntryKey
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
+from marketplace_metering.core.record_item import timestamp_text
 
 HOUR = 494_000 * NS_PER_HOUR
 TIMES = st.integers(min_value=HOUR - 40 * 24 * NS_PER_HOUR, max_value=HOUR + NS_PER_HOUR - 1)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from marketplace_metering.core.event import place_of
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.outcome import NotSubscribed, Outcome
@@ -30,6 +31,8 @@ def opened(world: TwoTables) -> OpenStore:
 
 def view_of(world: TwoTables, record: UsageRecord) -> RecordView:
     at = record.created_ns
+    if record.event_id is not None:
+        at = place_of(record.event_id, at)
     views = world.reports.records_at(record.account, at, at + 1)
     return next(view for view in views if view.record.meter == record.meter)
 

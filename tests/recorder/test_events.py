@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from marketplace_metering import DynamoDBSink, UsageRecorder
+from marketplace_metering.core.event import place_of
 from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.recorder.sinks import dynamodb
-from marketplace_metering.recorder.sort_key import place_of
 from tests.recorder.build import BUYER, DIMENSION, LICENSE, OTHER, an_hour_ago, recorder, stored
 from tests.recorder.table import NAME, Table, client_of
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from marketplace_metering import UsageRecorder
-from marketplace_metering.recorder.sort_key import next_place, place_of
-from marketplace_metering.recorder.spool.batch_file import timestamp_text
+from marketplace_metering.core.event import next_place, place_of
+from marketplace_metering.core.record_item import timestamp_text
 from tests.guide.node import BIN
 from tests.recorder.build import BUYER, OTHER, ListSink, an_hour_ago, kill, recorder
 

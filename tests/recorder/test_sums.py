@@ -9,17 +9,13 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketplace_metering.core.event import next_place, place_of
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.core.record_item import item_of, timestamp_text
 from marketplace_metering.core.record_rules import read_record
 from marketplace_metering.recorder.segments import Segment, TaggedMeter
-from marketplace_metering.recorder.sort_key import next_place, place_of
-from marketplace_metering.recorder.spool.batch_file import (
-    item_of,
-    read_text,
-    text_of,
-    timestamp_text,
-)
+from marketplace_metering.recorder.spool.batch_file import read_text, text_of
 from tests.recorder.build import BUYER, DIMENSION, LICENSE, OTHER, ListSink, an_hour_ago, recorder
 
 HOUR_NS = 3_600_000_000_000

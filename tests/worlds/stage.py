@@ -326,9 +326,11 @@ class Stage(World):
     def repair(self, used_at: str, meter: MeterName = METER) -> Repaired | NotRepairable:
         """The operator corrects what was used then: its dimension, or else half its quantity."""
         opened = self.opened()
-        ns = us(utc(used_at)) * 1_000
-        views = opened.reports.records_at(meter.account, ns, ns + 1_000_000)
+        from_ns = us(utc(used_at)) * 1_000
+        # An event may stand anywhere in its second.
+        views = opened.reports.records_at(meter.account, from_ns, from_ns + 1_000_000_000)
         [view] = [view for view in views if operator.written(view.record).meter == meter]
+        ns = view.record.created_ns
         right = operator.corrected(view.record)
         old, new = operator.written(view.record), operator.written(right)
         self.auditor.recorded.freed_by_person.add((meter, old.hour))

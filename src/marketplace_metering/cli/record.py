@@ -51,7 +51,9 @@ ATTRIBUTES = {
 )
 @click.option("--license-arn", metavar="ARN", help="The licence, if the product is metered so.")
 @click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag; may be repeated.")
-@click.option("--event-id", metavar="ID", help="Counts once, however often it is recorded.")
+@click.option(
+    "--event-id", metavar="ID", help="Counts once, however often it is recorded; needs --at."
+)
 @json_option
 @with_session
 def record(
@@ -137,6 +139,10 @@ def _piece(options: dict[str, Any]) -> Piece:
     for name, attribute in ATTRIBUTES.items():
         if name in options:
             item[attribute] = options[name]
+    if "event_id" in options and "at" not in options:
+        raise click.UsageError(
+            "--event-id needs --at: the time of the event, the same whenever it is recorded again"
+        )
     if "quantity" in options:
         try:
             item["quantity"] = Decimal(options["quantity"])

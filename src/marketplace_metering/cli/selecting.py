@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from marketplace_metering.core.hours import NS_PER_MS, UsageHour
+from marketplace_metering.core.event import second_of
+from marketplace_metering.core.hours import NS_PER_MS, NS_PER_S, UsageHour
 from marketplace_metering.files.csv_rows import NUMBER
 from marketplace_metering.ports import EntryFilter, RecordView, Reports
 
@@ -53,13 +54,23 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
 def find_records(
     reports: Reports, account: str, text: str, product: str | None, dimension: str | None
 ) -> Sequence[RecordView]:
-    """The usage records of a buyer in a millisecond, or at an exact fraction of one."""
+    """The usage records of a buyer in a millisecond, or at an exact fraction of one.
+
+    Where nothing is, the events of its second: their ids may have moved them within it.
+    """
     if not NUMBER.fullmatch(text):
         raise click.UsageError(f"{text}: give create_timestamp in Unix milliseconds")
     from_ns = int(Decimal(text).scaleb(6))
     # A whole millisecond stands for everything recorded in it.
     length_ns = 1 if "." in text else NS_PER_MS
     views = reports.records_at(account, from_ns, from_ns + length_ns)
+    if not views:
+        second_ns = second_of(from_ns)
+        views = [
+            view
+            for view in reports.records_at(account, second_ns, second_ns + NS_PER_S)
+            if view.record.event_id is not None
+        ]
     return [
         view
         for view in views

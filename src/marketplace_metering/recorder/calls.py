@@ -15,6 +15,7 @@ from marketplace_metering.core.hours import epoch_ns, instant
 from marketplace_metering.core.limits import MICROS_PER_UNIT, QUANTITY_MICROS_MAX
 from marketplace_metering.core.quantity import micros_of
 from marketplace_metering.core.record import Problem, Tags, UsageRecord
+from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.core.record_rules import (
     EVENT_ID_LENGTH_MAX,
     is_billable_micros,
@@ -24,7 +25,6 @@ from marketplace_metering.core.record_rules import (
 )
 from marketplace_metering.recorder.errors import InvalidUsageError
 from marketplace_metering.recorder.segments import NO_SUM, SUM, RunningSum, TaggedMeter
-from marketplace_metering.recorder.spool.batch_file import timestamp_text
 
 CACHED_MAX = 50_000
 UNITS_MAX = QUANTITY_MICROS_MAX // MICROS_PER_UNIT

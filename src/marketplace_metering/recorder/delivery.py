@@ -86,7 +86,7 @@ class Delivery:
 
     def _refuse(self, record: UsageRecord, problem: Problem) -> None:
         from marketplace_metering.core.exact_json import exact_json
-        from marketplace_metering.recorder.spool.batch_file import item_of
+        from marketplace_metering.core.record_item import item_of
 
         log().error("usage of account %s was not counted: %s", record.account, problem)
         line = exact_json({"refused": str(problem), "record": item_of(record)})

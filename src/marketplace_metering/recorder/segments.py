@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
+from marketplace_metering.core.event import place_of, second_of
 from marketplace_metering.core.hours import NS_PER_HOUR
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.record import Tags, UsageRecord
-from marketplace_metering.recorder.sort_key import place_of, second_of
 
 ENTRY_BYTES = 400  # about what a group or an event takes in memory
 SUM = "sum:"  # how the ids of sums begin

@@ -8,7 +8,7 @@ import pytest
 
 from marketplace_metering.adapters.dynamodb import intake
 from marketplace_metering.adapters.dynamodb.items import book_head as heads
-from marketplace_metering.adapters.dynamodb.items import entry, event_id
+from marketplace_metering.adapters.dynamodb.items import entry
 from marketplace_metering.adapters.dynamodb.items.usage_record import REPLACES
 from marketplace_metering.adapters.dynamodb.operators import corrections
 from marketplace_metering.adapters.dynamodb.sealing import compare_with_ledger, operator_retries
@@ -57,31 +57,27 @@ def ignore_the_revision(patch: pytest.MonkeyPatch) -> None:
 
 
 def overwrite_usage(patch: pytest.MonkeyPatch) -> None:
-    def put(self: Any, wishes: Any, call: Any) -> list[Any]:
-        self._calls.put(self._names.records, [wish.put_at(wish.spot) for wish in wishes])
-        for wish in wishes:
-            self._count(wish, call)
+    def put(self: Any, unplaced: Any, outcome: Any) -> list[Any]:
+        self._calls.put(self._names.records, [each.item_at_spot() for each in unplaced])
+        for each in unplaced:
+            self._took(each, outcome)
         return []
 
     patch.setattr(intake.DynamoIntake, "_put", put)
 
 
 def take_events_again(patch: pytest.MonkeyPatch) -> None:
-    original = event_id.EventLog.write
-
-    def write(self: Any, record: Any, event: Any) -> Any:
-        return _without_condition(original(self, record, event))
-
-    patch.setattr(event_id.EventLog, "write", write)
+    # Its place is taken: without a look at the id it goes to the next one.
+    patch.setattr(intake, "events_at", lambda item, ns: {})
 
 
 def forget_corrections(patch: pytest.MonkeyPatch) -> None:
-    original = intake.DynamoIntake._see
+    original = intake.KnownPlaces.see
 
-    def see(self: Any, item: Any, call: Any) -> None:
-        original(self, {name: item[name] for name in item if name != REPLACES}, call)
+    def see(self: Any, item: Any) -> None:
+        original(self, {name: item[name] for name in item if name != REPLACES})
 
-    patch.setattr(intake.DynamoIntake, "_see", see)
+    patch.setattr(intake.KnownPlaces, "see", see)
 
 
 def mark_whatever_stands_there(patch: pytest.MonkeyPatch) -> None:

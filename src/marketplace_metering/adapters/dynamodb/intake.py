@@ -3,7 +3,9 @@
 A usage record is told from the others of its buyer by its time, which has room for a million
 usage records in each millisecond: where a place is taken by other usage, the next nanosecond is
 tried, towards the middle of the hour so that the usage stays in it. Where an earlier input has put
-the very same, it is the same. Each place is decided in turn, so that two inputs at once agree.
+the very same, it is the same. Usage with an event id goes to the place of the event, which is the
+same whichever way it comes in (`core.event`). Each place is decided in turn, so that two inputs at
+once agree.
 
 DynamoDB has no transaction for thousands of items: a call that breaks off leaves what it has
 recorded, and recording the same input again adds the rest.
@@ -12,7 +14,7 @@ recorded, and recording the same input again adds the rest.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -24,7 +26,6 @@ from marketplace_metering.adapters.dynamodb.api.attributes import (
     size_of,
     text,
     timestamp_ns,
-    timestamp_text,
 )
 from marketplace_metering.adapters.dynamodb.api.requests import (
     STATEMENTS_MAX,
@@ -34,25 +35,26 @@ from marketplace_metering.adapters.dynamodb.api.requests import (
 )
 from marketplace_metering.adapters.dynamodb.items import refused_input
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
-from marketplace_metering.adapters.dynamodb.items.event_id import Event, EventLog
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.items.usage_record import (
     Content,
     content_of,
+    events_at,
     item_of,
     key_of,
     replaced_by,
 )
+from marketplace_metering.core.event import event_clash, next_place, place_of, second_of
 from marketplace_metering.core.hours import NS_PER_HOUR
 from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
+from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.ports import Taken
 
 ITEM_BYTES_MAX = 390_000  # of 400 KB [P3]: the marks need room, too
 CROWD = 10  # this many for one place are not put one after the other
 CROWD_REACH_NS = 10_000
 PUTS_PER_TRANSACTION = 40
-EVENTS_PER_TRANSACTION = 40  # each with its usage record
 BYTES_TOGETHER_MAX = 2_000_000
 
 
@@ -63,264 +65,277 @@ class Spot(NamedTuple):
     ns: int
 
 
+class EventName(NamedTuple):
+    """By what an event is known."""
+
+    account: str
+    event_id: str
+    second_ns: int
+
+
 @dataclass(slots=True)
-class Wish:
-    """A usage record that looks for its place."""
+class Unplaced:
+    """A usage record that looks for its place, beginning at the first that is its own."""
 
     record: UsageRecord
     item: Attributes
     content: Content
+    event: EventName | None
     spot: Spot
+
+    @classmethod
+    def of(cls, record: UsageRecord, source: str) -> Unplaced:
+        """Before it has looked anywhere; raises UnstorableError if no place can hold it."""
+        item = item_of(record, record.created_ns, source)
+        if size_of(item) > ITEM_BYTES_MAX:
+            raise UnstorableError(f"it has {size_of(item)} bytes of {ITEM_BYTES_MAX}")
+        event, ns = None, record.created_ns
+        if record.event_id is not None:
+            event = EventName(record.account, record.event_id, second_of(ns))
+            ns = place_of(record.event_id, ns)
+        return cls(record, item, content_of(item), event, Spot(record.account, ns))
+
+    def after(self, ns: int) -> int:
+        """Where to look after that nanosecond."""
+        return ns + self.step if self.event is None else next_place(ns)
 
     @property
     def step(self) -> int:
         """Towards the middle of the hour."""
         return 1 if self.record.created_ns % NS_PER_HOUR < NS_PER_HOUR // 2 else -1
 
-    def put_at(self, spot: Spot) -> Attributes:
-        """The item at that place."""
-        self.spot = spot
-        return {**self.item, "create_timestamp": number(timestamp_text(spot.ns))}
+    def item_at_spot(self) -> Attributes:
+        """The item, at the place that is looked at."""
+        return {**self.item, "create_timestamp": number(timestamp_text(self.spot.ns))}
 
 
 @dataclass(slots=True)
-class _Call:
-    """What one call has found out."""
+class KnownPlaces:
+    """What this input knows of places and events."""
 
-    there: dict[Spot, list[Content]] = field(default_factory=dict)  # others' usage
+    own: dict[str, set[int]] = field(default_factory=dict)  # the nanoseconds it took, by buyer
+    others: dict[Spot, list[Content]] = field(default_factory=dict)  # what others put, in one call
+    matched: set[tuple[Spot, int]] = field(default_factory=set)  # of others', met in this input
+    events: dict[EventName, list[UsageRecord | None]] = field(default_factory=dict)
+
+    def took(self, placed: Unplaced) -> None:
+        """This input put it where it is now."""
+        self.own.setdefault(placed.spot.account, set()).add(placed.spot.ns)
+        if placed.event is not None:
+            self.events[placed.event] = [placed.record]
+
+    def see(self, item: Attributes) -> None:
+        """Something stands in the table."""
+        ns = timestamp_ns(item["create_timestamp"]["N"])
+        if ns is None:
+            return  # finer than a nanosecond: in nobody's way
+        spot = Spot(item["customerAWSAccountId"]["S"], ns)
+        if ns in self.own.get(spot.account, ()):
+            return
+        # A repeated input does not bring back what was corrected.
+        self.others[spot] = [content_of(item), *replaced_by(item)]
+        for event_id, recorded in events_at(item, ns).items():
+            self.events[EventName(spot.account, event_id, second_of(ns))] = recorded
+
+    def is_free(self, spot: Spot) -> bool:
+        """Whether nothing is known to stand there."""
+        return spot.ns not in self.own.get(spot.account, ()) and spot not in self.others
+
+    def go_on(self, unplaced: Unplaced) -> bool:
+        """Go on to the first place that may be free; False if the very same stands before it."""
+        account, ns = unplaced.spot
+        own = self.own.get(account, ())
+        while True:
+            if ns not in own:
+                spot = Spot(account, ns)
+                if spot not in self.others:
+                    unplaced.spot = spot
+                    return True
+                if unplaced.event is None and self._matches(spot, unplaced.content):
+                    return False
+            ns = unplaced.after(ns)
+
+    def _matches(self, spot: Spot, content: Content) -> bool:
+        for which, there in enumerate(self.others[spot]):
+            if there == content and (spot, which) not in self.matched:
+                self.matched.add((spot, which))
+                return True
+        return False
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What one call has done so far."""
+
     added: int = 0
     added_micros: int = 0
     already_there: int = 0
     clashes: list[tuple[UsageRecord, Problem]] = field(default_factory=list)
 
+    def add(self, record: UsageRecord) -> None:
+        self.added += 1
+        self.added_micros += record.micros
+
+    def repeat(self, record: UsageRecord, clash: Problem | None) -> None:
+        """Its event is known; the clash says if it is other usage."""
+        if clash is None:
+            self.already_there += 1
+        else:
+            self.clashes.append((record, clash))
+
+    def refuse(self, record: UsageRecord, rule: str, fix: str) -> None:
+        self.clashes.append((record, Problem.of("the usage record", None, rule, fix)))
+
 
 class DynamoIntake:
     """One input being recorded; see `ports.Intake`."""
 
-    def __init__(
-        self, calls: Calls, names: TableNames, alarms: Alarms, source: str, now: datetime
-    ) -> None:
+    def __init__(self, calls: Calls, names: TableNames, alarms: Alarms, source: str) -> None:
         self._calls = calls
         self._names = names
         self._alarms = alarms
         self._source = source
-        self._now = now
-        self._own: dict[str, set[int]] = {}  # the nanoseconds that this input took, by buyer
-        self._matched: set[tuple[Spot, int]] = set()  # others' usage that was met in this input
-        self._events = EventLog(calls, names)
+        self._places = KnownPlaces()
 
     def add(self, records: Sequence[UsageRecord]) -> Taken:
         """Record all of them durably; what breaks off half-way is completed by its repetition."""
-        call = _Call()
-        waiting = self._wishes(list(records), call)
-        while waiting:
-            waiting = self._round(waiting, call)
+        outcome = _Outcome()
+        self._places.others.clear()
+        unplaced = self._storable(list(records), outcome)
+        while unplaced:
+            unplaced = self._round(unplaced, outcome)
         return Taken(
-            call.added, Quantity(call.added_micros), call.already_there, tuple(call.clashes)
+            outcome.added,
+            Quantity(outcome.added_micros),
+            outcome.already_there,
+            tuple(outcome.clashes),
         )
 
-    def _wishes(self, records: list[UsageRecord], call: _Call) -> list[Wish]:
-        wishes: list[Wish] = []
+    def _storable(self, records: list[UsageRecord], outcome: _Outcome) -> list[Unplaced]:
+        storable: list[Unplaced] = []
         for record in records:
             try:
-                item = item_of(record, record.created_ns, self._source)
-                if size_of(item) > ITEM_BYTES_MAX:
-                    raise UnstorableError(f"it has {size_of(item)} bytes of {ITEM_BYTES_MAX}")
+                storable.append(Unplaced.of(record, self._source))
             except UnstorableError as error:
                 fix = "leave out what the metering does not need"
-                rule = f"DynamoDB has no room for it: {error}"
-                problem = Problem.of("the usage record", None, rule, fix)
-                call.clashes.append((record, problem))
-                continue
-            spot = Spot(record.account, record.created_ns)
-            wishes.append(Wish(record, item, content_of(item), spot))
-        return wishes
+                outcome.refuse(record, f"DynamoDB has no room for it: {error}", fix)
+        return storable
 
-    def _round(self, wishes: list[Wish], call: _Call) -> list[Wish]:
+    def _round(self, unplaced: list[Unplaced], outcome: _Outcome) -> list[Unplaced]:
         """Try the next place of each; answers those that still have none."""
-        for spot in self._crowded(wishes):
-            self._look_around(spot, wishes, call)
-        tried: dict[Spot, Wish] = {}
-        waiting: list[Wish] = []
-        events: dict[tuple[str, str], Wish] = {}
-        for wish in wishes:
-            record = wish.record
-            if record.event_id is not None:
-                event_key = (record.account, record.event_id)
-                if self._is_known_event(wish, call):
-                    continue
-                if event_key in events:
-                    waiting.append(wish)
-                    continue
-                events[event_key] = wish
-            if self._is_met(wish, call):
-                call.already_there += 1
-            elif wish.spot in tried:
-                waiting.append(wish)  # whoever tries it first decides what stands there
+        for spot in _crowded(unplaced):
+            crowd = [each for each in unplaced if each.spot == spot and each.event is None]
+            settled = self._put_crowd(crowd, outcome)
+            unplaced = [each for each in unplaced if id(each) not in settled]
+        tried: dict[Spot, Unplaced] = {}
+        waiting: list[Unplaced] = []
+        for each in unplaced:
+            recorded = None if each.event is None else self._places.events.get(each.event)
+            if recorded is not None:
+                outcome.repeat(each.record, event_clash(each.record, recorded))
+            elif not self._places.go_on(each):
+                outcome.already_there += 1
+            elif each.spot in tried:
+                waiting.append(each)  # whoever tries it first decides what stands there
             else:
-                tried[wish.spot] = wish
-        lost = self._put([wish for wish in tried.values() if wish.record.event_id is None], call)
-        lost += self._put_events([w for w in tried.values() if w.record.event_id is not None], call)
-        self._learn([wish.spot for wish in lost], call)
-        order = {id(wish): place for place, wish in enumerate(wishes)}
-        return sorted([*waiting, *lost], key=lambda wish: order[id(wish)])
+                tried[each.spot] = each
+        lost = self._put(list(tried.values()), outcome)
+        self._learn(each.spot for each in lost)
+        order = {id(each): number_ for number_, each in enumerate(unplaced)}
+        return sorted([*waiting, *lost], key=lambda each: order[id(each)])
 
-    def _is_met(self, wish: Wish, call: _Call) -> bool:
-        """Go on to the first place that may be free; True if the very same stands before it."""
-        account, ns = wish.spot
-        own = self._own.setdefault(account, set())
-        while True:
-            spot = Spot(account, ns)
-            if ns not in own:
-                if spot not in call.there:
-                    wish.spot = spot
-                    return False
-                if wish.record.event_id is None:
-                    for n, content in enumerate(call.there[spot]):
-                        if content == wish.content and (spot, n) not in self._matched:
-                            self._matched.add((spot, n))
-                            return True
-            ns += wish.step
-
-    def _is_known_event(self, wish: Wish, call: _Call) -> bool:
-        known = self._events.known(wish.record)
-        if known is None:
-            return False
-        problem = known.clash(wish.record)
-        if problem is None:
-            call.already_there += 1
-        else:
-            call.clashes.append((wish.record, problem))
-        return True
-
-    def _count(self, wish: Wish, call: _Call) -> None:
-        self._own.setdefault(wish.spot.account, set()).add(wish.spot.ns)
-        call.added += 1
-        call.added_micros += wish.record.micros
-
-    def _put(self, wishes: list[Wish], call: _Call) -> list[Wish]:
+    def _put(self, unplaced: list[Unplaced], outcome: _Outcome) -> list[Unplaced]:
         """Put each if its place is free; answers those whose place is taken."""
-        lost: list[Wish] = []
-        for part in portions(wishes, STATEMENTS_MAX):
-            statements = [_insert(self._names.records, w.put_at(w.spot)) for w in part]
-            for wish, refusal in zip(part, self._calls.execute(statements), strict=True):
+        lost: list[Unplaced] = []
+        for part in portions(unplaced, STATEMENTS_MAX):
+            statements = [_insert(self._names.records, each.item_at_spot()) for each in part]
+            for each, refusal in zip(part, self._calls.execute(statements), strict=True):
                 if refusal is None:
-                    self._count(wish, call)
+                    self._took(each, outcome)
                 elif refusal.invalid is not None:
-                    self._refuse(wish, refusal.invalid, call)
+                    words = f"DynamoDB refuses it: {refusal.invalid}"
+                    outcome.refuse(each.record, words, "correct what DynamoDB names")
                 else:
-                    lost.append(wish)
+                    lost.append(each)
         return lost
 
-    def _refuse(self, wish: Wish, words: str, call: _Call) -> None:
-        fix = "correct what DynamoDB names"
-        problem = Problem.of("the usage record", None, f"DynamoDB refuses it: {words}", fix)
-        call.clashes.append((wish.record, problem))
+    def _took(self, placed: Unplaced, outcome: _Outcome) -> None:
+        self._places.took(placed)
+        outcome.add(placed.record)
 
-    def _put_events(self, wishes: list[Wish], call: _Call) -> list[Wish]:
-        """Put each with its event id in one transaction; answers those to be looked at again."""
-        lost: list[Wish] = []
-        for part in portions(wishes, EVENTS_PER_TRANSACTION):
-            while part:
-                writes: list[dict[str, Any]] = []
-                for wish in part:
-                    event = Event.of(wish.record, wish.spot.ns)
-                    writes.append(self._events.write(wish.record, event))
-                    writes.append(self._put_write(wish))
-                refusals = self._calls.transact(writes)
-                if refusals is None:
-                    for wish in part:
-                        self._events.took(wish.record, Event.of(wish.record, wish.spot.ns))
-                        self._count(wish, call)
-                    break
-                kept: list[Wish] = []
-                for n, wish in enumerate(part):
-                    of_event, of_place = refusals[2 * n], refusals[2 * n + 1]
-                    if of_event is not None:
-                        self._events.met(wish.record, of_event)
-                    (lost if of_event or of_place else kept).append(wish)
-                part = kept
-        return lost
-
-    def _put_write(self, wish: Wish) -> dict[str, Any]:
-        the_place_is_free = "attribute_not_exists(customerAWSAccountId)"
-        return {
-            "Put": {
-                "TableName": self._names.records,
-                "Item": wish.put_at(wish.spot),
-                "ConditionExpression": the_place_is_free,
-            }
-        }
-
-    def _learn(self, spots: list[Spot], call: _Call) -> None:
+    def _learn(self, spots: Iterable[Spot]) -> None:
         """See what stands at places that are taken."""
-        wanted = dict.fromkeys(spot for spot in spots if spot not in call.there)
+        wanted = dict.fromkeys(spot for spot in spots if spot not in self._places.others)
         for item in self._calls.get(self._names.records, (key_of(*spot) for spot in wanted)):
-            self._see(item, call)
+            self._places.see(item)
 
-    def _see(self, item: Attributes, call: _Call) -> None:
-        ns = timestamp_ns(item["create_timestamp"]["N"])
-        assert ns is not None, "only nanoseconds are asked for"
-        spot = Spot(item["customerAWSAccountId"]["S"], ns)
-        if ns in self._own.get(spot.account, ()):
-            return
-        # A repeated input does not bring back what was corrected.
-        call.there[spot] = [content_of(item), *replaced_by(item)]
+    def _put_crowd(self, crowd: list[Unplaced], outcome: _Outcome) -> set[int]:
+        """Many of one instant: put them together, all or none, where nothing stands; answers which
+        of them (by `id`) need no other place."""
+        start = crowd[0].spot
+        self._look_around(crowd)
+        left = [each for each in crowd if self._places.go_on(each)]
+        done = set(map(id, crowd)).difference(map(id, left))
+        outcome.already_there += len(done)
+        for part in portions(left, _fitting(left)):
+            spot = part[0].spot
+            for each in part:
+                while not self._places.is_free(spot):
+                    spot = spot._replace(ns=each.after(spot.ns))
+                each.spot = spot
+                spot = spot._replace(ns=each.after(spot.ns))
+            if self._calls.transact([self._put_write(each) for each in part]) is not None:
+                for each in left:
+                    if id(each) not in done:
+                        each.spot = start
+                break  # another process was here: the next round looks again
+            for each in part:
+                self._took(each, outcome)
+            done.update(map(id, part))
+        return done
 
-    def _crowded(self, wishes: list[Wish]) -> list[Spot]:
-        plain = Counter(wish.spot for wish in wishes if wish.record.event_id is None)
-        return [spot for spot, count in plain.items() if count > CROWD]
-
-    def _look_around(self, spot: Spot, wishes: list[Wish], call: _Call) -> None:
-        """Many equal instants: put them all at once, all or none, where nothing stands."""
-        crowd = [w for w in wishes if w.spot == spot and w.record.event_id is None]
-        step = crowd[0].step
-        first, last = sorted((spot.ns, spot.ns + step * (CROWD_REACH_NS + len(crowd))))
+    def _look_around(self, crowd: list[Unplaced]) -> None:
+        account, ns = crowd[0].spot
+        reach = crowd[0].step * (CROWD_REACH_NS + len(crowd))
+        first, last = sorted((ns, ns + reach))
         for item in self._calls.items(
             TableName=self._names.records,
             KeyConditionExpression=(
                 "customerAWSAccountId = :account AND create_timestamp BETWEEN :first AND :last"
             ),
             ExpressionAttributeValues={
-                ":account": text(spot.account),
+                ":account": text(account),
                 ":first": number(timestamp_text(first)),
                 ":last": number(timestamp_text(last)),
             },
             ConsistentRead=True,
         ):
-            if timestamp_ns(item["create_timestamp"]["N"]) is not None:
-                self._see(item, call)
-        left: list[Wish] = []
-        for wish in crowd:
-            if self._is_met(wish, call):
-                call.already_there += 1
-                wishes.remove(wish)
-            else:
-                left.append(wish)
-        for part in portions(left, _fitting(left)):
-            taken = self._own.get(spot.account, set())
-            ns = part[0].spot.ns
-            for wish in part:
-                while ns in taken or Spot(spot.account, ns) in call.there:
-                    ns += step
-                wish.spot = Spot(spot.account, ns)
-                ns += step
-            if self._calls.transact([self._put_write(wish) for wish in part]) is not None:
-                for wish in left:
-                    wish.spot = spot
-                return  # another process was here: the next round looks again
-            for wish in part:
-                self._count(wish, call)
-                wishes.remove(wish)
+            self._places.see(item)
+
+    def _put_write(self, unplaced: Unplaced) -> dict[str, Any]:
+        the_place_is_free = "attribute_not_exists(customerAWSAccountId)"
+        return {
+            "Put": {
+                "TableName": self._names.records,
+                "Item": unplaced.item_at_spot(),
+                "ConditionExpression": the_place_is_free,
+            }
+        }
 
     def refuse(self, inputs: Sequence[RefusedInput], now: datetime) -> int:
         """Keep what cannot be metered and raise its alarms; answers how many were new."""
         return refused_input.keep(self._calls, self._names.ledger, self._alarms, inputs, now)
 
 
-def _fitting(wishes: list[Wish]) -> int:
+def _crowded(unplaced: list[Unplaced]) -> list[Spot]:
+    """Places that many look at."""
+    plain = Counter(each.spot for each in unplaced if each.event is None)
+    return [spot for spot, count in plain.items() if count > CROWD]
+
+
+def _fitting(unplaced: list[Unplaced]) -> int:
     """How many of them surely fit into one transaction."""
-    largest = max((size_of(wish.item) for wish in wishes), default=1)
+    largest = max((size_of(each.item) for each in unplaced), default=1)
     return max(1, min(PUTS_PER_TRANSACTION, BYTES_TOGETHER_MAX // largest))
 
 

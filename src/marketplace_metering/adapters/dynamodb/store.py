@@ -74,7 +74,7 @@ class DynamoStore:
 
     def intake(self, source: str, now: datetime) -> DynamoIntake:
         """Begin to record from a source."""
-        return DynamoIntake(self._calls, self.names, self._alarms, source, now)
+        return DynamoIntake(self._calls, self.names, self._alarms, source)
 
     def corrections(self) -> DynamoCorrections:
         """What a person may do to listed usage records; scans, under an operator's role."""

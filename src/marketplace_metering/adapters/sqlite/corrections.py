@@ -55,7 +55,7 @@ class SqliteCorrections:
                     old.event_id,
                 ),
             ).fetchone()
-            if row is None:
+            if row is None or self._is_known_event(old, corrected):
                 return False
             group_id, tally_id = row["group_id"], row["tally_id"]
             self._connection.execute(
@@ -85,3 +85,11 @@ class SqliteCorrections:
                 )
             intake.put_in_place(corrected)
         return True
+
+    def _is_known_event(self, old: UsageRecord, corrected: UsageRecord) -> bool:
+        """Whether the event that usage would become is recorded beside it already."""
+        name = corrected.account, corrected.event_id
+        if corrected.event_id is None or name == (old.account, old.event_id):
+            return False
+        known = "SELECT 1 FROM event WHERE account = ? AND event_id = ?"
+        return self._connection.execute(known, name).fetchone() is not None

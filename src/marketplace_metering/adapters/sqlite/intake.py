@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from marketplace_metering.adapters.sqlite import row_codec
@@ -14,6 +14,7 @@ from marketplace_metering.adapters.sqlite.alarms import raise_alarm
 from marketplace_metering.adapters.sqlite.connection import writing
 from marketplace_metering.adapters.sqlite.fast_intake import Bulk, extras_text
 from marketplace_metering.adapters.sqlite.ids import Identities
+from marketplace_metering.core.event import event_clash
 from marketplace_metering.core.hours import NS_PER_HOUR
 from marketplace_metering.core.ledger import Alarm, AlarmKind
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
@@ -217,27 +218,14 @@ class SqliteIntake:
         return row is not None
 
     def _clash(self, record: UsageRecord, group_id: int, known: tuple[int, int]) -> Problem | None:
-        """What is wrong if the same event id came before with other content (not: with another
-        time within its hour, which changes nothing that is billed)."""
         of_event = "WHERE group_id = ?1 AND created_ns = ?2 AND event_id = ?3"
         (micros,) = self._connection.execute(
             f"SELECT micros FROM usage_record {of_event} "
             f"UNION ALL SELECT micros FROM corrected {of_event}",  # it is another buyer's now
             (*known, record.event_id),
         ).fetchone()
-        if group_id == known[0] and micros == record.micros:
-            return None
-        what = (
-            f"with quantity {Quantity(micros)}"
-            if group_id == known[0]
-            else "for another product, licence, dimension, hour or set of tags"
-        )
-        return Problem.of(
-            "event_id",
-            record.event_id,
-            f"it was recorded before {what}, and an event counts once",
-            "give the new event an id of its own",
-        )
+        recorded = replace(record, micros=micros) if group_id == known[0] else None
+        return event_clash(record, [recorded])
 
     def _free_place(
         self, record: UsageRecord, group_id: int, may_be_there: bool = True

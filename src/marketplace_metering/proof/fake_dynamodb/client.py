@@ -177,8 +177,10 @@ class FakeDynamoDb:
         )
 
     def _write_alone(self, operation: str, kind: str, wanted: Mapping[str, Any]) -> Response:
-        if self._refusal(wanted, kind) is not None:
-            raise _error(operation, "ConditionalCheckFailedException", REFUSED)
+        refusal = self._refusal(wanted, kind)
+        if refusal is not None:
+            there = {"Item": refusal["Item"]} if "Item" in refusal else {}
+            raise _error(operation, "ConditionalCheckFailedException", REFUSED, **there)
         self._write(wanted, kind)
         return {}
 
@@ -315,8 +317,9 @@ def _key_attributes(table: Table, index: Index | None, item: Item) -> Item:
     return {name: item[name] for name in sorted(names)}
 
 
-def _error(operation: str, code: str, words: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": words}}, operation)
+def _error(operation: str, code: str, words: str, **more: Any) -> ClientError:  # noqa: ANN401
+    response: Any = {"Error": {"Code": code, "Message": words}, **more}
+    return ClientError(response, operation)
 
 
 def _cancelled(reasons: list[Response]) -> ClientError:

@@ -11,13 +11,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from marketplace_metering.adapters.dynamodb import DynamoReports, DynamoStore, StoreBusyError
-from marketplace_metering.adapters.dynamodb.api.attributes import attribute_of, timestamp_text
+from marketplace_metering.adapters.dynamodb.api.attributes import attribute_of
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.items.tables import (
     PENDING_INDEX,
     definitions,
     table_names,
 )
+from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.core.record_rules import SHARDS
 from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults

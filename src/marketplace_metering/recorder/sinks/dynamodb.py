@@ -8,29 +8,23 @@ is no GetItem.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
 
-from marketplace_metering.core.quantity import Quantity, micros_of
+from marketplace_metering.core.event import event_clash, next_place
 from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.core.record_rules import PENDING, SHARDS, SHARDS_MAX
 from marketplace_metering.recorder.errors import RecorderSettingError
 from marketplace_metering.recorder.segments import SUM
 from marketplace_metering.recorder.sinks.port import Delivered
-from marketplace_metering.recorder.sort_key import next_place
-from marketplace_metering.recorder.spool.batch_file import timestamp_text
 
 SCHEME = "dynamodb://"
 SUFFIX = "-MeteringRecords"  # the guide's name of the table, after the stack's
 PUTS_AT_ONCE = 8
 PLACES_MAX = 10_000  # looked at for one event; a second has a thousand million
-CONDITION = "attribute_not_exists(customerAWSAccountId)"
-
-Attributes = dict[str, Any]
 
 
 class DynamoDBSink:
@@ -108,20 +102,33 @@ class DynamoDBSink:
 
     def _put(self, record: UsageRecord) -> Problem | bool:
         """Whether it was added now, or what is wrong with it."""
+        # It is the item of the store; who only records pays for it at the first put.
+        from botocore.exceptions import ClientError
+
+        from marketplace_metering.adapters.dynamodb.items.usage_record import events_at, item_of
+
+        event_id = _id_of(record)
+        pending = self._pending[crc32(event_id.encode()) % len(self._pending)]
+        the_place_is_free = "attribute_not_exists(customerAWSAccountId)"
         for place_ns in _places(record):
             try:
                 self._client.put_item(
                     TableName=self._table,
-                    Item=item_of(record, place_ns, self._pending),
-                    ConditionExpression=CONDITION,
+                    Item=item_of(record, place_ns, pending=pending),
+                    ConditionExpression=the_place_is_free,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
-            except self._client.exceptions.ConditionalCheckFailedException as error:
-                there = error.response.get("Item")
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+                there: Any = error.response.get("Item")
                 if there is None:
                     raise UnknownPlaceError from error
-                if _text(there, "event_id") == record.event_id:
-                    return clash(record, there) or False
+                recorded = events_at(there, place_ns).get(event_id)
+                if recorded is not None:
+                    # A sum's id is our own: it is this very sum, whatever was corrected in it.
+                    is_sum = event_id.startswith(SUM)
+                    return False if is_sum else event_clash(record, recorded) or False
             else:
                 return True
         raise CrowdedSecondError
@@ -226,58 +233,6 @@ def _places(record: UsageRecord) -> Iterator[int]:
 def _id_of(record: UsageRecord) -> str:
     assert record.event_id is not None, "every usage record of the recorder has an id"
     return record.event_id
-
-
-def item_of(record: UsageRecord, place_ns: int, pending: Sequence[str] = (PENDING,)) -> Attributes:
-    """The item of a usage record in the guide's table, pending under one of these values."""
-    item: Attributes = {
-        "customerAWSAccountId": {"S": record.account},
-        "productCode": {"S": record.product},
-        "create_timestamp": {"N": timestamp_text(place_ns)},
-        "dimension": {"S": record.dimension},
-        "quantity": {"N": str(record.quantity)},
-        "metering_pending": {"S": pending[crc32(_id_of(record).encode()) % len(pending)]},
-        "event_id": {"S": _id_of(record)},
-    }
-    if record.license_arn is not None:
-        item["licenseArn"] = {"S": record.license_arn}
-    if record.tags:
-        item["tags"] = {"M": {key: {"S": value} for key, value in record.tags}}
-    return item
-
-
-def clash(record: UsageRecord, there: Mapping[str, Any]) -> Problem | None:
-    """What is wrong if the item with the same id holds other usage; marks do not matter."""
-    if _id_of(record).startswith(SUM):
-        return None  # an id of our own: it is this very sum, whatever a person repaired in it
-    mine = item_of(record, record.created_ns)
-    same = ("productCode", "dimension", "licenseArn", "tags")
-    if any(mine.get(name) != there.get(name) for name in same):
-        what = "for another product, licence, dimension or set of tags"
-    else:
-        micros = _micros(there)
-        if micros == record.micros:
-            return None
-        what = "with quantity " + ("unknown" if micros is None else str(Quantity(micros)))
-    return Problem.of(
-        "event_id",
-        record.event_id,
-        f"it was recorded before {what}, and an event counts once",
-        "give the new event an id of its own",
-    )
-
-
-def _text(item: Mapping[str, Any], name: str) -> str | None:
-    value = item.get(name, {}).get("S")
-    return value if isinstance(value, str) else None
-
-
-def _micros(item: Mapping[str, Any]) -> int | None:
-    try:
-        micros = micros_of(Decimal(item["quantity"]["N"]))
-    except (KeyError, InvalidOperation):
-        return None
-    return micros if micros is not None and micros >= 0 else None
 
 
 def in_threads(jobs: Sequence[Callable[[], None]]) -> None:

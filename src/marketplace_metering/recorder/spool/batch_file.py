@@ -11,37 +11,13 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from marketplace_metering.core.hours import NS_PER_MS
-from marketplace_metering.core.quantity import Quantity, micros_of
+from marketplace_metering.core.quantity import micros_of
 from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.core.record_item import item_of
 
 
 class DamagedBatchError(Exception):
     """What the file holds is not what was written to it."""
-
-
-def item_of(record: UsageRecord) -> dict[str, Any]:
-    """A usage record in the guide's format."""
-    item: dict[str, Any] = {
-        "customerAWSAccountId": record.account,
-        "productCode": record.product,
-        "create_timestamp": Decimal(timestamp_text(record.created_ns)),
-        "dimension": record.dimension,
-        "quantity": Decimal(str(Quantity(record.micros))),
-        "metering_pending": "true",
-        "event_id": record.event_id,
-    }
-    if record.license_arn is not None:
-        item["licenseArn"] = record.license_arn
-    if record.tags:
-        item["tags"] = dict(record.tags)
-    return item
-
-
-def timestamp_text(ns: int) -> str:
-    """`create_timestamp` of an instant: milliseconds, with six decimals where there are any."""
-    ms, rest = divmod(ns, NS_PER_MS)
-    return f"{ms}.{rest:06d}".rstrip("0") if rest else str(ms)
 
 
 def text_of(records: Iterable[UsageRecord]) -> bytes:

@@ -108,12 +108,6 @@ def _number_attribute(value: Decimal) -> dict[str, str]:
     return {"N": str(value)} if fits else {"S": str(value)}
 
 
-def timestamp_text(ns: int) -> str:
-    """`create_timestamp` of an instant: milliseconds, with a fraction where there is one."""
-    ms, rest = divmod(ns, NS_PER_MS)
-    return f"{ms}.{rest:06d}".rstrip("0") if rest else str(ms)
-
-
 def timestamp_ns(digits: str) -> int | None:
     """The instant of a `create_timestamp`, or None if it is finer than a nanosecond."""
     if digits.isdecimal():

@@ -6,7 +6,6 @@
                                            part#<digest>#<number>              a larger part of one
     alarm                                  <number>
     refused                                <digest>                            refused input
-    event#<account>#<digest>               event                               an event id
 
 Neither product codes nor account ids can hold a `#`, so a book's name can be taken apart again
 whatever the dimension is. A licence ARN may be longer than a sort key: its digest stands for it.
@@ -24,7 +23,6 @@ from marketplace_metering.core.ledger import EntryKey
 HEAD = "head"
 ALARM = "alarm"
 REFUSED = "refused"
-EVENT = "event"
 BY_PRODUCT = "p"
 REJECTED = "rejected"
 DIGEST_LENGTH = 32

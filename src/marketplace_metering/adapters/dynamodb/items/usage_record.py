@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from marketplace_metering.adapters.dynamodb.api.attributes import (
@@ -14,12 +16,14 @@ from marketplace_metering.adapters.dynamodb.api.attributes import (
     python_number,
     python_value,
     text,
-    timestamp_text,
 )
+from marketplace_metering.core import record_item
+from marketplace_metering.core.hours import instant
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.quantity import Quantity, micros_of
 from marketplace_metering.core.record import Problem, UsageRecord
-from marketplace_metering.core.record_rules import read_record
+from marketplace_metering.core.record_item import timestamp_text
+from marketplace_metering.core.record_rules import PENDING, read_record
 
 MARKED_BY = "metering_entry"  # what covered a usage record when it was last marked
 SOURCE = "metering_source"  # where a recorded input came from
@@ -32,26 +36,15 @@ OURS = MARKS | {SOURCE, REPLACES, EXPIRES}
 Content = Mapping[str, object]
 
 
-def item_of(record: UsageRecord, ns: int, source: str | None = None) -> Attributes:
-    """The item of a usage record that is pending; raises UnstorableError."""
-    item: Attributes = {
-        **{name: attribute_of(value) for name, value in record.extras.items() if name not in OURS},
-        "customerAWSAccountId": text(record.account),
-        "productCode": text(record.product),
-        "create_timestamp": number(timestamp_text(ns)),
-        "dimension": text(record.dimension),
-        "quantity": number(str(record.quantity)),
-        "metering_pending": text("true"),
-    }
-    if record.license_arn is not None:
-        item["licenseArn"] = text(record.license_arn)
-    if record.tags:
-        item["tags"] = {"M": {key: text(value) for key, value in record.tags}}
-    if record.event_id is not None:
-        item["event_id"] = text(record.event_id)
+def item_of(
+    record: UsageRecord, ns: int, source: str | None = None, pending: str = PENDING
+) -> Attributes:
+    """The item of a usage record that is pending and stands at `ns`; raises UnstorableError."""
+    own = {name: value for name, value in record.extras.items() if name not in OURS}
+    written = own | record_item.item_of(record, ns, pending)
     if source is not None:
-        item[SOURCE] = text(source)
-    return item
+        written[SOURCE] = source
+    return {name: attribute_of(value) for name, value in written.items()}
 
 
 def key_of(account: str, ns: int) -> Attributes:
@@ -73,8 +66,38 @@ def replaced_by(item: Attributes) -> list[Content]:
     """What a usage record said before each of its corrections."""
     if REPLACES not in item:
         return []
-    said: Any = python_value(item[REPLACES])
-    return said if isinstance(said, list) else [said]
+    said = python_value(item[REPLACES])
+    # A seller's own application may have written anything there.
+    return [each for each in (said if isinstance(said, list) else [said]) if isinstance(each, dict)]
+
+
+def moved_item(item: Attributes, now_at: str) -> Attributes:
+    """What stays where a usage record was that a correction moved: nothing is deleted, and an
+    event that comes again is known there."""
+    names = ("customerAWSAccountId", "create_timestamp", "event_id")
+    kept: Attributes = {name: item[name] for name in names if name in item}
+    replaced = [*replaced_by(item), content_of(item)]
+    moved = text(f"corrected: it is the usage record {now_at} now")
+    return {**kept, REPLACES: attribute_of(replaced), "metering_response": moved}
+
+
+def is_moved(item: Attributes) -> bool:
+    """Whether a correction moved what stood there: it stands elsewhere now."""
+    return REPLACES in item and "productCode" not in item
+
+
+def events_at(item: Attributes, ns: int) -> dict[str, list[UsageRecord | None]]:
+    """What was recorded at this place under which event id: as it is now, then as it was before
+    each correction, the latest first; None for what cannot be read."""
+    found: defaultdict[str, list[UsageRecord | None]] = defaultdict(list)
+    now = [] if is_moved(item) else [content_of(item)]
+    place = {"create_timestamp": Decimal(timestamp_text(ns)), "metering_pending": PENDING}
+    for content in (*now, *reversed(replaced_by(item))):
+        event_id = content.get("event_id")
+        if isinstance(event_id, str):
+            record = read_record({**content, **place}, instant(ns))
+            found[event_id].append(record if isinstance(record, UsageRecord) else None)
+    return found
 
 
 def parse(item: Attributes, now: datetime) -> UsageRecord | tuple[Problem, ...]:

@@ -17,7 +17,7 @@ from marketplace_metering.adapters.dynamodb.items import refused_input
 from marketplace_metering.adapters.dynamodb.items.entry import Stored, covering_of
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.items.usage_record import (
-    REPLACES,
+    is_moved,
     readable_product,
     readable_quantity,
 )
@@ -156,8 +156,8 @@ def _count_settled(
 ) -> Iterator[tuple[Attributes, UsageRecord]]:
     """Count what is settled or malformed; answers the rest."""
     for item in calls.scan(TableName=names.records, ConsistentRead=True):
-        if REPLACES in item and "productCode" not in item:
-            continue  # what was here was corrected and stands elsewhere
+        if is_moved(item):
+            continue
         record = read_settled(item, now)
         is_marked = "metering_response" in item
         is_open = "metering_pending" in item or "metering_failed" in item

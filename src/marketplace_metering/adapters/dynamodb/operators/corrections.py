@@ -33,26 +33,22 @@ from marketplace_metering.adapters.dynamodb.items.book_head import (
 )
 from marketplace_metering.adapters.dynamodb.items.chunks import Parts
 from marketplace_metering.adapters.dynamodb.items.entry import Rejected, rejected_item
-from marketplace_metering.adapters.dynamodb.items.event_id import (
-    Event,
-    Meant,
-    event_item,
-    event_of,
-    event_place,
-    meant_by,
-)
 from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns, MemberList
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.items.usage_record import (
     REPLACES,
     content_of,
+    events_at,
+    is_moved,
     item_of,
     key_of,
+    moved_item,
     replaced_by,
 )
 from marketplace_metering.adapters.dynamodb.operators.locate import Located, locate, read_settled
 from marketplace_metering.adapters.dynamodb.sealing.append_plans import NUMBERS_PER_VERSION
+from marketplace_metering.core.event import next_place, place_of, second_of
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.ports import EntryFilter, RecordView
 
@@ -117,7 +113,18 @@ class DynamoCorrections:
             located = self._find(old, now)
             if located is None or located.view.entry is not None:
                 return False
-            if self._calls.transact(self._writes(head, located, corrected, view, now)) is None:
+            item = item_of(corrected, old.created_ns, f"a correction of {view.source}")
+            if _has_same_place(corrected, old):
+                puts = [self._put(_with_replaced(item, located.item), located.item)]
+            else:
+                there, item = self._at_new_place(corrected, item)
+                if there is not None and not is_moved(there):
+                    return False  # this very event is recorded there
+                moved = moved_item(
+                    located.item, f"{corrected.account} {item['create_timestamp']['N']}"
+                )
+                puts = [self._put(moved, located.item), self._put(item, there)]
+            if self._calls.transact([*self._note(head, old, now), *puts]) is None:
                 return True
         return False
 
@@ -129,41 +136,28 @@ class DynamoCorrections:
                 return next(locate(self._calls, self._names, [(item, record)]))
         return None
 
-    def _writes(
-        self,
-        head: Head,
-        located: Located,
-        corrected: UsageRecord,
-        view: RecordView,
-        now: datetime,
-    ) -> list[dict[str, Any]]:
-        old = view.record
-        source = f"a correction of {view.source}"
-        stays = (corrected.account, corrected.created_ns) == (old.account, old.created_ns)
-        ns = corrected.created_ns if stays else self._free_ns(corrected)
-        item = item_of(corrected, ns, source)
-        it_is_as_looked_at = _unchanged(located.item)
-        put_old: dict[str, Any] = {"TableName": self._names.records, **it_is_as_looked_at}
-        replaced = [*replaced_by(located.item), content_of(located.item)]
-        if stays:
-            # What a correction brings back no longer counts as taken away.
-            gone = [each for each in replaced if each != content_of(item)]
-            put_old["Item"] = {**item, REPLACES: attribute_of(gone)}
-            puts = [put_old]
-        else:
-            # Nothing is deleted: what stood there is kept in what marks the place.
-            moved = text(f"corrected: it is the usage record {corrected.account} {ns} now")
-            key = key_of(old.account, old.created_ns)
-            put_old["Item"] = {**key, REPLACES: attribute_of(replaced), "metering_response": moved}
-            the_place_is_free = "attribute_not_exists(customerAWSAccountId)"
-            put_new = {
-                "TableName": self._names.records,
-                "Item": item,
-                "ConditionExpression": the_place_is_free,
-            }
-            puts = [put_old, put_new]
-        puts += self._events(old, corrected, ns)
-        return [*self._note(head, old, now), *({"Put": put} for put in puts)]
+    def _at_new_place(
+        self, corrected: UsageRecord, item: Attributes
+    ) -> tuple[Attributes | None, Attributes]:
+        """What stands where usage is moved to, if it is its own event, and the item for there."""
+        event_id, ns = corrected.event_id, corrected.created_ns
+        if event_id is not None:
+            ns = place_of(event_id, ns)
+        for _ in range(PLACES_LOOKED_AT):
+            key = key_of(corrected.account, ns)
+            there = next(self._calls.get(self._names.records, [key]), None)
+            if there is None:
+                return None, {**item, **key}
+            if event_id in events_at(there, ns):
+                return there, _with_replaced({**item, **key}, there)
+            ns = ns + 1 if event_id is None else next_place(ns)
+        raise AssertionError(f"no place for usage of {corrected.account} at {corrected.created_ns}")
+
+    def _put(self, item: Attributes, there: Attributes | None) -> dict[str, Any]:
+        """The part of a transaction that puts an item in the place of what was looked at."""
+        the_place_is_free = {"ConditionExpression": "attribute_not_exists(customerAWSAccountId)"}
+        it_is_as_looked_at = the_place_is_free if there is None else _unchanged(there)
+        return {"Put": {"TableName": self._names.records, "Item": item, **it_is_as_looked_at}}
 
     def _note(self, head: Head, old: UsageRecord, now: datetime) -> list[dict[str, Any]]:
         """The book's next version, which knows that the old usage record was corrected."""
@@ -184,27 +178,13 @@ class DynamoCorrections:
         put = {"TableName": self._names.ledger, "Item": rejected_item(rejected)}
         return [after.write(self._names.ledger, head), {"Put": put}]
 
-    def _events(self, old: UsageRecord, corrected: UsageRecord, ns: int) -> list[dict[str, Any]]:
-        if corrected.event_id is None:
-            return []
-        replaces: tuple[tuple[Meant, int], ...] = ()
-        if old.event_id == corrected.event_id:
-            earlier = self._event(old.account, corrected.event_id)
-            replaces = (*(earlier.replaces if earlier else ()), (meant_by(old), old.micros))
-        event = Event(meant_by(corrected), corrected.micros, ns, replaces)
-        item = event_item(corrected.account, corrected.event_id, event)
-        return [{"TableName": self._names.ledger, "Item": item}]
 
-    def _event(self, account: str, event_id: str) -> Event | None:
-        for item in self._calls.get(self._names.ledger, [event_place(account, event_id).key]):
-            return event_of(item)
-        return None
-
-    def _free_ns(self, record: UsageRecord) -> int:
-        for ns in range(record.created_ns, record.created_ns + PLACES_LOOKED_AT):
-            if not list(self._calls.get(self._names.records, [key_of(record.account, ns)])):
-                return ns
-        raise AssertionError(f"no place for usage of {record.account} at {record.created_ns}")
+def _has_same_place(one: UsageRecord, other: UsageRecord) -> bool:
+    is_same_event = one.event_id is not None and one.event_id == other.event_id
+    at_one, at_other = (
+        second_of(each.created_ns) if is_same_event else each.created_ns for each in (one, other)
+    )
+    return (one.account, at_one) == (other.account, at_other)
 
 
 def _retry(table: str, item: Attributes) -> Statement:
@@ -217,6 +197,14 @@ def _retry(table: str, item: Attributes) -> Statement:
     )
     key = [item["customerAWSAccountId"], item["create_timestamp"]]
     return Statement(words, [text("true"), {"BOOL": False}, *key, TRUE])
+
+
+def _with_replaced(item: Attributes, there: Attributes) -> Attributes:
+    """The item, with what it takes the place of."""
+    replaced = replaced_by(there) if is_moved(there) else [*replaced_by(there), content_of(there)]
+    # What a correction brings back no longer counts as taken away.
+    gone = [each for each in replaced if each != content_of(item)]
+    return {**item, REPLACES: attribute_of(gone)}
 
 
 def _unchanged(item: Attributes) -> dict[str, Any]:

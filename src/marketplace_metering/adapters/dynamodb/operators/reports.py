@@ -18,7 +18,6 @@ from marketplace_metering.adapters.dynamodb.api.attributes import (
     number,
     python_attributes,
     text,
-    timestamp_text,
 )
 from marketplace_metering.adapters.dynamodb.api.requests import GET_KEYS_MAX, Calls, portions
 from marketplace_metering.adapters.dynamodb.items import keys, refused_input
@@ -45,6 +44,7 @@ from marketplace_metering.core.hours import NS_PER_HOUR, UsageHour, instant
 from marketplace_metering.core.identity import BookKey, Meter
 from marketplace_metering.core.ledger import EntryKey
 from marketplace_metering.core.record import RefusedInput, UsageRecord
+from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.ports import AttemptLog, EntryFilter, EntryView, RecordView
 
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 
+from marketplace_metering.adapters.aws.clients import connect
 from marketplace_metering.adapters.dynamodb import StoreBusyError, StoreError
+from marketplace_metering.adapters.dynamodb.api import requests
 from marketplace_metering.core import ledger
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.outcome import Deferred, NotSubscribed, Outcome
 from marketplace_metering.core.policy import LateUsage, Policy
+from tests.deploy.emulator import REGION
 from tests.dynamodb.faults import PowerCutError
 from tests.dynamodb.world import TwoTables, accept
+from tests.recorder.table import Said, error
 from tests.support import steps
 from tests.support.build import DIMENSION, PRODUCT, quantity, usage
 
@@ -125,22 +134,73 @@ def test_an_attempt_counts_once_although_others_went_on_before_its_write_was_rep
     assert (world.entry().begun, world.entry().refused) == (2, 0)
 
 
-def test_throttled_requests_are_repeated(world: TwoTables) -> None:
+class Throttling:
+    """What DynamoDB answers to a boto3 client: so often that it is too busy."""
+
+    def __init__(self, client: Any, times: int) -> None:
+        self.times = times
+        self.requests: Counter[str] = Counter()
+        client.meta.events.register("before-send.dynamodb.*", self.answer)
+
+    def answer(self, request: AWSRequest, **_event: object) -> AWSResponse | None:
+        target = request.headers["X-Amz-Target"]
+        operation = (target.decode() if isinstance(target, bytes) else target).split(".")[1]
+        self.requests[operation] += 1
+        if self.requests[operation] > self.times:
+            return None
+        headers = HTTPHeaders()
+        headers["Content-Type"] = "application/x-amz-json-1.0"
+        return AWSResponse(
+            str(request.url), 400, headers, Said(json.dumps(error(THROTTLED)).encode())
+        )
+
+
+@pytest.fixture
+def client(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of its own, as the store has it; its pauses take no time."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.meta.endpoint_url)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    return connect("dynamodb")
+
+
+@pytest.mark.parametrize("short_cuts", [True, False])
+def test_throttled_requests_are_repeated_by_botocore(
+    world: TwoTables, client: Any, short_cuts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put_for_buyers(world, 3)
-    operations = ("query", "batch_get_item", "transact_write_items", "batch_execute_statement")
-    for operation in operations:
-        world.client.refuse(operation, THROTTLED, times=4)
+    if not short_cuts:
+        monkeypatch.setattr(requests, "raw_requests", lambda client: None)
+    throttling = Throttling(client, times=4)
+    world.store = world.new_store(client)
     world.run()
     assert len(world.entries(State.BILLED)) == 3
     assert world.balance().billed.quantity == quantity(6)
+    assert throttling.requests.keys() == {"Query", "BatchGetItem"} | (
+        set() if short_cuts else {"TransactWriteItems", "BatchExecuteStatement"}
+    )
+
+
+def test_one_layer_repeats_what_is_throttled_and_ends_with_words(
+    world: TwoTables, client: Any
+) -> None:
+    pauses: list[float] = []
+    throttling = Throttling(client, times=1_000)
+    store = world.new_store(client, pause=pauses.append)
+    with pytest.raises(StoreBusyError, match="refused query, being throttled"):
+        list(store.pending(world.clock.now(), world.policy))
+    assert throttling.requests["Query"] == 10
+    assert pauses == []
 
 
 def test_pauses_grow_and_end_with_words(world: TwoTables) -> None:
+    world.put("09:10", 5)
     pauses: list[float] = []
     store = world.new_store(pause=pauses.append)
-    world.client.refuse("query", "ProvisionedThroughputExceededException", times=100)
-    with pytest.raises(StoreBusyError, match="refused query 10 times, being throttled"):
-        list(store.pending(world.clock.now(), world.policy))
+    made = steps.plans(store, world.clock.now())
+    world.client.cancel(CONFLICT, times=100)
+    with pytest.raises(StoreBusyError, match="refused TransactWriteItems 10 times, being throttl"):
+        store.append(made, world.clock.now())
     assert pauses[:4] == [0.05, 0.1, 0.2, 0.4]
     assert pauses[-1] == 5.0
 

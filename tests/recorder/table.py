@@ -23,7 +23,7 @@ class LostError(Exception):
     """The answer never arrives, although the table did what it was asked."""
 
 
-class _Body(BytesIO):
+class Said(BytesIO):
     """The little of urllib3's response that botocore reads."""
 
     def stream(self, **_options: object) -> Iterator[bytes]:
@@ -101,7 +101,7 @@ def client_of(table: Table) -> Any:
             raise ConnectionClosedError(endpoint_url=str(request.url)) from lost
         headers = HTTPHeaders()
         headers["Content-Type"] = "application/x-amz-json-1.0"
-        return AWSResponse(str(request.url), status, headers, _Body(json.dumps(body).encode()))
+        return AWSResponse(str(request.url), status, headers, Said(json.dumps(body).encode()))
 
     client.meta.events.register("before-send.dynamodb.*", respond)
     return client

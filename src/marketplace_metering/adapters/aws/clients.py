@@ -11,6 +11,9 @@ AwsClient: TypeAlias = Any  # boto3 makes its clients at run time
 
 # In botocore's words. Its own minute is too long for a function that has three.
 DEFAULTS = {"connect_timeout": 5, "read_timeout": 20, "max_pool_connections": 10}
+# botocore's own four are few for a table that grows with its load, and nobody else repeats a
+# request that DynamoDB throttles as a whole.
+DYNAMODB_RETRIES = {"mode": "standard", "total_max_attempts": 10}
 ONE_REQUEST = {"mode": "standard", "total_max_attempts": 1}  # `retries` of a client without any
 
 
@@ -26,11 +29,12 @@ def connect(
 
     session  default: boto3's own, from which one thread at a time may make clients
     config   as botocore.config.Config takes it: timeouts in seconds, `max_pool_connections`,
-             `retries` (default: botocore's for the service), `proxies` ({} for none)
+             `retries` (default: botocore's, or ours for DynamoDB), `proxies` ({} for none)
     """
     import boto3
     from botocore.config import Config
 
     make: Any = (session or boto3).client
-    chosen = Config(**{**DEFAULTS, **config})
+    ours = {"retries": DYNAMODB_RETRIES} if service == "dynamodb" else {}
+    chosen = Config(**{**DEFAULTS, **ours, **config})
     return make(service, region_name=region, endpoint_url=endpoint_url, config=chosen)

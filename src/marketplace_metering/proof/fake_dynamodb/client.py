@@ -79,7 +79,8 @@ class FakeDynamoDb:
         self._steps = steps
 
     def _request(self, operation: str, done: Callable[[], Response]) -> Response:
-        """One request: the world before and after it, throttled or lost now and then."""
+        """One request: the world before and after it, and botocore, which repeats what is
+        throttled."""
         self._steps.between(BEFORE_STORE)
         self.injector.requests += 1
         for table in self.tables.values():
@@ -87,7 +88,7 @@ class FakeDynamoDb:
                 if index.behind_until is not None and index.behind_until <= self.injector.requests:
                     index.catch_up(self.injector.requests)
         if self.injector.fires("throttled"):
-            raise _error(operation, "ProvisionedThroughputExceededException", "slow down")
+            return self._request(operation, done)
         answer = done()
         self._steps.between(AFTER_READING if operation in READING else COMMITTED)
         return answer

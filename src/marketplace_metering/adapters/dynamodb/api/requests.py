@@ -1,7 +1,8 @@
 """DynamoDB's operations as this store uses them: every page, every unprocessed rest, every retry.
 
-What DynamoDB certainly did not do (throttled, in conflict with another transaction, unprocessed)
-is asked again after a growing pause. What a condition refused is answered to the caller.
+A request that is throttled as a whole is repeated by botocore (`adapters.aws.clients`), and by
+nobody else. What DynamoDB left undone of a batch, or of a transaction in conflict with another
+one, is asked again here after a growing pause. What a condition refused is answered to the caller.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Refusal(NamedTuple):
 
 
 class Calls:
-    """The client, with patience."""
+    """A client's operations, with patience for what they leave undone."""
 
     def __init__(self, client: AwsClient, pause: Callable[[float], None] = time.sleep) -> None:
         self._client = client
@@ -79,19 +80,20 @@ class Calls:
         self._raw = raw_requests(client)
 
     def one(self, operation: str, **parameters: object) -> dict[str, Any]:
-        """One request, repeated while DynamoDB says that it did nothing."""
-        send = getattr(self._client, operation)
-        return self._patiently(operation, lambda: send(**parameters))
+        """One request; botocore has repeated it by the time that it is given up."""
+        return self._send(operation, getattr(self._client, operation), **parameters)
 
-    def _patiently(self, what: str, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        for wait in self._waits(what):
-            try:
-                return send()
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") not in PASSING:
-                    raise
-                self._pause(wait)
-        raise AssertionError("the waits end with an exception")
+    def _send(
+        self, what: str, send: Callable[..., dict[str, Any]], **parameters: object
+    ) -> dict[str, Any]:
+        try:
+            return send(**parameters)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in PASSING:
+                raise StoreBusyError(
+                    f"DynamoDB refused {what}, being throttled; the next run does what is left"
+                ) from error
+            raise
 
     def _waits(self, what: str) -> Iterator[float]:
         wait = PAUSE_FIRST_S
@@ -200,14 +202,12 @@ class Calls:
     def _execute(self, batch: list[dict[str, Any]]) -> dict[str, Any]:
         if self._raw is None:
             return self.one("batch_execute_statement", Statements=batch)
-        execute = self._raw.execute
-        return self._patiently("BatchExecuteStatement", lambda: execute(batch))
+        return self._send("batch_execute_statement", self._raw.execute, statements=batch)
 
     def _transact(self, writes: list[Any]) -> dict[str, Any]:
         if self._raw is None:
             return self.one("transact_write_items", TransactItems=writes)
-        transact = self._raw.transact
-        return self._patiently("TransactWriteItems", lambda: transact(writes))
+        return self._send("transact_write_items", self._raw.transact, writes=writes)
 
 
 def _refusals(reasons: Sequence[Mapping[str, Any]]) -> list[Refusal | None]:

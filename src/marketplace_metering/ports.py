@@ -210,10 +210,26 @@ class EntryFilter:
     product: str | None = None
     account: str | None = None
     dimension: str | None = None
-    license_arn: str | None = None
+    license_arn: str | None = None  # "": metered by product code
     hour: UsageHour | None = None
     state: State | None = None
     limit: int | None = None
+
+    def fits(self, entry: Entry) -> bool:
+        """Whether an entry is one of them."""
+        is_in_state = self.state in (None, entry.state)
+        return is_in_state and self.fits_usage(entry.window.meter, entry.window.hour)
+
+    def fits_usage(self, meter: Meter, hour: UsageHour) -> bool:
+        """Whether usage that no entry covers is meant: by meter and hour."""
+        wanted = (
+            (self.product, meter.product),
+            (self.account, meter.account),
+            (self.dimension, meter.dimension),
+            (self.license_arn, meter.license_arn or ""),
+            (self.hour, hour),
+        )
+        return all(want is None or want == have for want, have in wanted)
 
 
 @dataclass(frozen=True, slots=True)

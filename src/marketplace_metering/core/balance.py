@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+from marketplace_metering.core.ledger import State
 from marketplace_metering.core.quantity import ZERO, Quantity, total
 
 
@@ -63,3 +65,69 @@ class Balance:
     def is_balanced(self) -> bool:
         """Whether recorded = billed + presumed + sealed + unresolved + listed + pending."""
         return self.recorded.quantity == self.accounted
+
+
+FIELD_OF_STATE = {
+    State.SEALED: "sealed",
+    State.PARKED: "parked",
+    State.BILLED: "billed",
+    State.PRESUMED: "presumed",
+    State.UNRESOLVED: "unresolved",
+    State.WRITTEN_OFF: "written_off",
+}
+
+
+def _no_usage() -> list[int]:
+    return [0, 0]
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Of one product, so far."""
+
+    fields: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(_no_usage))
+    carried: int = 0
+    unreadable_inputs: int = 0
+
+
+class Balances:
+    """The books of all products while a store counts them, in millionths."""
+
+    def __init__(self) -> None:
+        self._of: defaultdict[str | None, _Sums] = defaultdict(_Sums)
+
+    def add(self, product: str | None, name: str, micros: int, records: int = 1) -> None:
+        """Usage that is `name`, a field of `Balance`."""
+        total_so_far = self._of[product].fields[name]
+        total_so_far[0] += micros
+        total_so_far[1] += records
+
+    def add_entry(
+        self, product: str, state: State, micros: int, records: int, carried_micros: int
+    ) -> None:
+        """A ledger entry that holds its members."""
+        self.add(product, FIELD_OF_STATE[state], micros, records)
+        self._of[product].carried += carried_micros
+
+    def add_refused_input(self, product: str | None, micros: int | None) -> None:
+        """Input that is no usage record; None where no quantity can be read."""
+        if micros is None:
+            self._of[product].unreadable_inputs += 1
+        else:
+            self.add(product, "refused_input", micros)
+            self.add(product, "recorded", micros)
+
+    def by_product(self) -> list[Balance]:
+        """In the order of the product codes; what names none comes last."""
+        found = sorted(self._of.items(), key=lambda each: (each[0] is None, each[0] or ""))
+        return [_balance(product, sums) for product, sums in found]
+
+
+def _balance(product: str | None, sums: _Sums) -> Balance:
+    fields: dict[str, Any] = {n: Sum(Quantity(m), count) for n, (m, count) in sums.fields.items()}
+    return Balance(
+        product=product,
+        carried=Quantity(sums.carried),
+        unreadable_inputs=sums.unreadable_inputs,
+        **fields,
+    )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from marketplace_metering.adapters.sqlite import row_codec
-from marketplace_metering.core.balance import Balance, Sum
+from marketplace_metering.core.balance import Balance, Balances
 from marketplace_metering.core.hours import UsageHour, instant
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import EntryKey, State
@@ -43,14 +42,6 @@ SELECT book.product, entry.state, entry.hour, entry.quantity_micros, entry.recor
 FROM entry JOIN meter ON meter.id = entry.meter_id JOIN book ON book.id = meter.book_id
 WHERE entry.state <> 'released'
 """
-FIELD_OF_STATE = {
-    State.SEALED: "sealed",
-    State.PARKED: "parked",
-    State.BILLED: "billed",
-    State.PRESUMED: "presumed",
-    State.UNRESOLVED: "unresolved",
-    State.WRITTEN_OFF: "written_off",
-}
 RECORDS = """
 SELECT usage_record.*, usage_group.hour, usage_group.tags, meter.license_arn, book.product,
   book.account, book.dimension, tally.entry_id, tally.released_from, tally.failure, input.source
@@ -71,39 +62,26 @@ class SqliteReports:
 
     def balances(self) -> Sequence[Balance]:
         """The books of each product, all read from one state of the file."""
+        books = Balances()
         self._connection.execute("BEGIN")
         try:
-            sums: defaultdict[str | None, defaultdict[str, list[int]]]
-            sums = defaultdict(lambda: defaultdict(lambda: [0, 0]))
-            carried: defaultdict[str | None, int] = defaultdict(int)
             for product, records, units, micros in self._connection.execute(RECORDED):
-                _add(sums[product]["recorded"], units * MICROS_PER_UNIT + micros, records)
+                books.add(product, "recorded", units * MICROS_PER_UNIT + micros, records)
             for product, is_failed, micros, records in self._connection.execute(UNCOVERED):
-                _add(sums[product]["refused" if is_failed else "pending"], micros, records)
+                books.add(product, "refused" if is_failed else "pending", micros, records)
             for row in self._connection.execute(COVERED):
-                state = FIELD_OF_STATE[State(row["state"])]
-                _add(sums[row["product"]][state], row["quantity_micros"], row["record_count"])
-                carried[row["product"]] += sum(
+                carried = sum(
                     line.quantity.micros
                     for line in row_codec.lines_of(row["lines"])
                     if line.hour.number != row["hour"]
                 )
-            unreadable: defaultdict[str | None, int] = defaultdict(int)
-            for product, micros in self._connection.execute(
-                "SELECT product, micros FROM refused_input"
-            ):
-                if micros is None:
-                    unreadable[product] += 1
-                    sums[product].setdefault("refused_input", [0, 0])
-                else:
-                    _add(sums[product]["refused_input"], micros, 1)
-                    _add(sums[product]["recorded"], micros, 1)
+                state, micros = State(row["state"]), row["quantity_micros"]
+                books.add_entry(row["product"], state, micros, row["record_count"], carried)
+            for refused in self._connection.execute("SELECT product, micros FROM refused_input"):
+                books.add_refused_input(*refused)
         finally:
             self._connection.execute("COMMIT")
-        return [
-            _balance(product, parts, Quantity(carried[product]), unreadable[product])
-            for product, parts in sorted(sums.items(), key=lambda each: each[0] or "\U0010ffff")
-        ]
+        return books.by_product()
 
     def entries(self, which: EntryFilter) -> Iterator[EntryView]:
         """Entries by product, account, dimension and hour."""
@@ -228,13 +206,6 @@ class SqliteReports:
         )
 
 
-def _balance(
-    product: str | None, parts: dict[str, list[int]], carried: Quantity, unreadable: int
-) -> Balance:
-    sums: dict[str, Any] = {name: Sum(Quantity(micros), n) for name, (micros, n) in parts.items()}
-    return Balance(product=product, carried=carried, unreadable_inputs=unreadable, **sums)
-
-
 def conditions(which: EntryFilter, hour: str) -> tuple[str, tuple[object, ...]]:
     """The WHERE clause of a filter's meter and hour, and the values it binds."""
     wanted = {
@@ -246,11 +217,6 @@ def conditions(which: EntryFilter, hour: str) -> tuple[str, tuple[object, ...]]:
     }
     given = {text: value for text, value in wanted.items() if value is not None}
     return " AND ".join(given) or "1", tuple(given.values())
-
-
-def _add(to: list[int], micros: int, records: int) -> None:
-    to[0] += micros
-    to[1] += records
 
 
 def _entry_view(row: row_codec.Row) -> EntryView:

@@ -95,7 +95,8 @@ class DynamoCorrections:
         records = (
             (item, record)
             for item in failed
-            if (record := read_settled(item, now)) is not None and _fits(record, which)
+            if (record := read_settled(item, now)) is not None
+            and which.fits_usage(record.meter, record.hour)
         )
         for part in portions(records, LOCATED_AT_ONCE):
             for located in locate(self._calls, self._names, part):
@@ -215,14 +216,3 @@ def _unchanged(item: Attributes) -> dict[str, Any]:
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": {f":{a[1:]}": item[name] for a, name in names.items()},
     }
-
-
-def _fits(record: UsageRecord, which: EntryFilter) -> bool:
-    wanted = (
-        (which.product, record.product),
-        (which.account, record.account),
-        (which.dimension, record.dimension),
-        (which.license_arn, record.license_arn),
-        (which.hour, record.hour),
-    )
-    return all(want is None or want == have for want, have in wanted)

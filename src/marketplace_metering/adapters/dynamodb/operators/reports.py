@@ -77,7 +77,7 @@ class DynamoReports:
 
     def entries(self, which: EntryFilter) -> Iterator[EntryView]:
         """Entries by product, account, dimension and hour."""
-        found = [stored for stored in self._entries(which) if _fits(stored, which)]
+        found = [stored for stored in self._entries(which) if which.fits(stored.entry)]
         found.sort(key=_order)
         return islice(map(entry_view, found), which.limit)
 
@@ -181,20 +181,6 @@ class DynamoReports:
                 free = (ns for ns in times if ns not in held and (key, ns) not in known)
                 oldest = min([*free, *([] if oldest is None else [oldest])], default=None)
         return None if oldest is None else instant(oldest)
-
-
-def _fits(stored: Stored, which: EntryFilter) -> bool:
-    entry = stored.entry
-    meter = entry.window.meter
-    wanted = (
-        (which.product, meter.product),
-        (which.account, meter.account),
-        (which.dimension, meter.dimension),
-        (which.license_arn, meter.license_arn),
-        (which.hour, entry.window.hour),
-        (which.state, entry.state),
-    )
-    return all(want is None or want == have for want, have in wanted)
 
 
 def _order(stored: Stored) -> tuple[object, ...]:

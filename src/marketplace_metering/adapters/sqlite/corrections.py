@@ -91,5 +91,8 @@ class SqliteCorrections:
         name = corrected.account, corrected.event_id
         if corrected.event_id is None or name == (old.account, old.event_id):
             return False
-        known = "SELECT 1 FROM event WHERE account = ? AND event_id = ?"
+        known = (  # one that was moved away has a row, and no usage record
+            "SELECT 1 FROM event JOIN usage_record USING (group_id, created_ns, event_id) "
+            "WHERE event.account = ? AND event.event_id = ?"
+        )
         return self._connection.execute(known, name).fetchone() is not None

@@ -93,7 +93,7 @@ def compare(
             for each in older.values()
             if isinstance(each, Stored)
         ]
-    wanted = {place: None for key in books for place in _places(heads[key], books[key])}
+    wanted = {place: None for key in books for place in _may_hold(heads[key], books[key])}
     missing = [place for place in wanted if place not in found]
     found.update(read_covering(calls, table, missing))
     members = _Unpacked(calls, table, found)
@@ -122,7 +122,7 @@ def _read_older(
     return covering_of(calls, table, items)
 
 
-def _places(head: Head, book: PendingBook) -> Iterator[Place]:
+def _may_hold(head: Head, book: PendingBook) -> Iterator[Place]:
     """What may hold some of the book's pending usage."""
     spans = [(min(columns.ns), max(columns.ns)) for columns in book.groups.values() if columns]
     for cover in head.covers:
@@ -177,7 +177,7 @@ def _compare_book(
     # What is live decides, whatever held the usage before; or what owes marks, the latest first.
     for covering in sorted(coverings, key=_latest_first):
         said = members.said(covering)
-        for ns in _common(pending, said):
+        for ns in _in_both(pending, said):
             if ns in held or ns in doubtful:
                 continue
             group, micros = pending[ns]
@@ -191,7 +191,7 @@ def _compare_book(
     comparison.doubtful.extend(doubtful.values())
 
 
-def _common(some: Mapping[int, object], others: Mapping[int, object]) -> Iterable[int]:
+def _in_both(some: Mapping[int, object], others: Mapping[int, object]) -> Iterable[int]:
     few, many = (some, others) if len(some) < len(others) else (others, some)
     return [ns for ns in few if ns in many]
 

@@ -73,26 +73,26 @@ class Retries:
 
     def settle(self, matches: Iterable[Match], now: datetime) -> Settled:
         """Do what the people want where the ledger allows it, and tell them where it does not."""
-        retried = Settled()
-        wishes = self._wishes(list(matches), now, retried)
+        settled = Settled()
+        decisions = self._decide(list(matches), now, settled)
         self._changes.change(
-            list(wishes.hasten.values()),
+            list(decisions.hasten.values()),
             lambda entry: ledger.hasten(entry, now),
             now,
             is_marked_anew=True,
         )
-        self._mark_again(wishes.mark_again)
-        self._release(wishes, now, retried)
+        self._mark_again(decisions.mark_again)
+        self._release(decisions, now, settled)
         mark_refused(
             self._calls,
             self._names,
             self._alarms,
-            (_stuck(match, item, now) for match, item in wishes.stuck),
+            (_stuck(match, item, now) for match, item in decisions.stuck),
         )
-        return retried
+        return settled
 
-    def _wishes(self, matches: list[Match], now: datetime, retried: Settled) -> _Decisions:
-        wishes = _Decisions()
+    def _decide(self, matches: list[Match], now: datetime, settled: Settled) -> _Decisions:
+        decisions = _Decisions()
         items = self._read(matches)
         for match in matches:
             item = items.get((match.book.account, match.ns))
@@ -101,16 +101,16 @@ class Retries:
             covering = match.covering
             is_same = is_as_sealed(covering, match.said, match.book, match.group, match.micros)
             if match.is_free or not isinstance(covering, Stored):
-                retried.free.setdefault(match.book, set()).add(match.ns)
+                settled.free.setdefault(match.book, set()).add(match.ns)
             elif not is_same and covering.entry.state.is_settled:
-                wishes.stuck.append((match, item))
+                decisions.stuck.append((match, item))
             elif not is_same:
-                wishes.release.setdefault(covering.place, []).append((match, item))
+                decisions.release.setdefault(covering.place, []).append((match, item))
             elif covering.entry.state is State.PARKED:
-                wishes.hasten[covering.place] = covering.entry.key
+                decisions.hasten[covering.place] = covering.entry.key
             elif covering.entry.state.is_settled:
-                wishes.mark_again.append(match)
-        return wishes
+                decisions.mark_again.append(match)
+        return decisions
 
     def _read(self, matches: list[Match]) -> dict[tuple[str, int], Attributes]:
         wanted = dict.fromkeys((match.book.account, match.ns) for match in matches)
@@ -135,16 +135,16 @@ class Retries:
                 )
             self._calls.execute(statements)
 
-    def _release(self, wishes: _Decisions, now: datetime, retried: Settled) -> None:
-        for place, repaired in wishes.release.items():
+    def _release(self, decisions: _Decisions, now: datetime, settled: Settled) -> None:
+        for place, repaired in decisions.release.items():
             covering = repaired[0][0].covering
             assert isinstance(covering, Stored)
             released = self._changes.change([covering.entry.key], _releasing, now)
             if released:
-                retried.released.append(covering.entry.key)
+                settled.released.append(covering.entry.key)
                 self._marks.of_entries([place])
             else:
-                wishes.stuck.extend(repaired)
+                decisions.stuck.extend(repaired)
 
 
 def _releasing(entry: Entry) -> Change | None:

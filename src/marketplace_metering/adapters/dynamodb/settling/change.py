@@ -63,8 +63,8 @@ class Changes:
     ) -> None:
         self._calls = calls
         self._names = names
-        self._alarms = alarms
         self._memory = memory
+        self._writer = _Writer(calls, names, alarms, memory)
         self._new_revision = new_revision
 
     def read(self, places: Iterable[Place]) -> dict[Place, Stored]:
@@ -103,7 +103,7 @@ class Changes:
         current = self._read_all([place for place in places if place not in seen])
         for _try in range(TRIES):
             steps, undecided = self._decide(seen | current, decide, now, is_marked_anew)
-            lost = self._store(steps, now)
+            lost = self._writer.store(steps, now)
             for step in steps:
                 if step.after.place not in lost:
                     changed[step.after.place] = step.change.entry
@@ -145,7 +145,17 @@ class Changes:
             )
         return steps, undecided
 
-    def _store(self, steps: list[_EntryChange], now: datetime) -> list[Place]:
+
+class _Writer:
+    """Writes changes of entries, each on the condition that the entry is as it was decided on."""
+
+    def __init__(self, calls: Calls, names: TableNames, alarms: Alarms, memory: Memory) -> None:
+        self._calls = calls
+        self._names = names
+        self._alarms = alarms
+        self._memory = memory
+
+    def store(self, steps: list[_EntryChange], now: datetime) -> list[Place]:
         """Write the changes; answers the entries that were not as they had been seen."""
         alone = [step for step in steps if step.change.alarm is None and step.change.frees is None]
         alarming = [step for step in steps if step.change.alarm and step.change.frees is None]

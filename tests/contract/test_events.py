@@ -20,10 +20,9 @@ from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.files.json_lines import Piece, read_json
 from marketplace_metering.jobs.record import record
-from marketplace_metering.ports import RecordView
+from marketplace_metering.ports import OpenStore, RecordView
 from marketplace_metering.recorder.segments import RunningSum, Segment, TaggedMeter
 from marketplace_metering.recorder.spool.batch_file import text_of
-from marketplace_metering.wiring import OpenStore
 from tests.contract.conftest import Fresh
 from tests.support.build import BUYER, LICENSE, tags, usage
 from tests.support.clock import Clock, utc

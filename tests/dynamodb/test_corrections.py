@@ -123,7 +123,8 @@ def test_a_usage_record_that_is_sealed_meanwhile_is_not_repaired(world: TwoTable
         lambda: steps.seal(world.new_store(world.raw), world.clock.now()),
     )
     assert repair(world, old, replace(old, dimension=DIMENSION)) == NotRepairable(
-        "another run has sealed it meanwhile: look again with metering why"
+        "another run has sealed it meanwhile, or its event is already recorded where it would go: "
+        "look again with metering why"
     )
     assert [entry.window.meter.dimension for entry in world.entries()] == ["api_cals"]
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from marketplace_metering.cli.selecting import find_records
-from marketplace_metering.cli.session import Session
 from marketplace_metering.core.balance import Sum
 from marketplace_metering.core.hours import NS_PER_MS
 from marketplace_metering.core.identity import Meter
@@ -194,9 +192,8 @@ def test_an_event_is_found_by_the_time_that_was_recorded(world: TwoTables) -> No
     """It stands elsewhere in its second; other usage of the second is not meant."""
     event = usage("09:10:00.250", 5, event_id="e-1")
     steps.record(world.store, world.clock.now(), event, usage("09:10:00.251", 6))
-    here = SimpleNamespace(reports=world.reports)
     ms = event.created_ns // NS_PER_MS
     for at, amount in ((ms, 5), (ms + 1, 6), (ms + 2, 5)):
-        [view] = find_records(cast(Session, here), BUYER, str(at), None, None)
+        [view] = find_records(world.reports, BUYER, str(at), None, None)
         assert view.record.quantity == quantity(amount)
-    assert find_records(cast(Session, here), BUYER, str(ms + 1_000), None, None) == []
+    assert find_records(world.reports, BUYER, str(ms + 1_000), None, None) == []

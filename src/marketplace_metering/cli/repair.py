@@ -13,6 +13,7 @@ from marketplace_metering.cli.render import say
 from marketplace_metering.cli.selecting import find_records
 from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.core.record_item import item_of
 from marketplace_metering.core.record_rules import read_record
 from marketplace_metering.files.csv_rows import NUMBER
 from marketplace_metering.jobs import correct
@@ -61,18 +62,7 @@ def repair(
 
 
 def _corrected(record: UsageRecord, changes: Sequence[str], now: datetime) -> UsageRecord:
-    item: dict[str, object] = {
-        **record.extras,
-        "customerAWSAccountId": record.account,
-        "productCode": record.product,
-        "create_timestamp": Decimal(record.created_ns).scaleb(-6),
-        "dimension": record.dimension,
-        "quantity": Decimal(record.micros).scaleb(-6),
-        "metering_pending": "true",
-        "licenseArn": record.license_arn,
-        "tags": dict(record.tags) or None,
-        "event_id": record.event_id,
-    }
+    item: dict[str, object] = {**record.extras, **item_of(record)}
     for change in changes:
         name, equals, value = change.partition("=")
         if not equals or name not in REPAIRABLE:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 import click
@@ -16,6 +15,7 @@ from marketplace_metering.core.exact_json import exact_json
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Entry, State
+from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.ports import EntryFilter, EntryView, RecordView, Reports
 
 MEANING = {
@@ -78,7 +78,7 @@ def _show_records(reports: Reports, views: Sequence[RecordView], as_json: bool) 
         return
     for view in views:
         record = view.record
-        out.print(f"usage record {_milliseconds(record.created_ns)}", style="bold")
+        out.print(f"usage record {timestamp_text(record.created_ns)}", style="bold")
         _field("product", record.product)
         _field("licence", record.license_arn)
         _field("account", record.account)
@@ -126,12 +126,6 @@ def _show_window(reports: Reports, meter: Meter, hour: UsageHour, as_json: bool)
     return bool(views or waiting)
 
 
-def _milliseconds(ns: int) -> str:
-    """`create_timestamp` as it is written."""
-    text = f"{Decimal(ns).scaleb(-6):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def _field(what: str, text: str | None) -> None:
     if text is not None:
         say(f"  {what:<10} {text}")
@@ -177,7 +171,7 @@ def _record_json(reports: Reports, view: RecordView) -> dict[str, Any]:
         "productCode": record.product,
         "licenseArn": record.license_arn,
         "dimension": record.dimension,
-        "create_timestamp": _milliseconds(record.created_ns),
+        "create_timestamp": timestamp_text(record.created_ns),
         "quantity": str(record.quantity),
         "tags": dict(record.tags),
         "event_id": record.event_id,

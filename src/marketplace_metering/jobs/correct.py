@@ -71,7 +71,10 @@ def repair(
                 "the window is settled"
             )
     if not opened.corrections.replace(view, corrected, now):
-        return NotRepairable("another run has sealed it meanwhile: look again with metering why")
+        return NotRepairable(
+            "another run has sealed it meanwhile, or its event is already recorded where it would "
+            "go: look again with metering why"
+        )
     return Repaired()
 
 

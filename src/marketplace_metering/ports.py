@@ -63,9 +63,11 @@ class Intake(Protocol):
     def add(self, records: Sequence[UsageRecord]) -> Taken:
         """Record each of them, once.
 
-        A record with an event id counts once per buyer, in whichever input it comes; with other
-        content it clashes. A record without one is already there if an earlier input brought an
-        equal one that no other record of this input has been matched with.
+        An event counts once, in whichever input it comes, and clashes with other content. It is
+        known by its buyer, id and second, so a repetition bears the event's own time; a store may
+        know the id at another time as well, as the embedded one does. A record without an id is
+        already there if an earlier input brought an equal one that no other record of this input
+        has been matched with.
 
         Atomic per usage record. Of a call that raises, some may be recorded; repeating the input
         adds the others. A usage record is never overwritten. Equal instants of one buyer may be

@@ -21,14 +21,13 @@ from datetime import datetime
 from typing import TypeVar
 
 from marketplace_metering.core.hours import NS_PER_HOUR, epoch_ns
-from marketplace_metering.core.limits import MICROS_PER_UNIT, QUANTITY_MICROS_MAX
+from marketplace_metering.core.limits import MICROS_PER_UNIT
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.core.record_columns import GroupName, RecordColumns, group_name
 from marketplace_metering.core.record_rules import (
-    EARLIEST_NS,
     EVENT_ID_LENGTH_MAX,
-    FUTURE_NS_MAX,
     KNOWN,
+    rows_out_of_bounds,
 )
 
 SHAPES_MAX = 8
@@ -138,7 +137,7 @@ class _Numbers(dict[tuple[Names, int], int]):
 class _PlainBatch:
     """What was found plain among some thousand lines."""
 
-    latest_ns: int
+    now_ns: int
     numbers: dict[GroupName, int] = field(default_factory=dict)
     numberings: dict[int, _Numbers] = field(default_factory=dict)  # of each shape
     places: list[int] = field(default_factory=list)  # the line that each one stands on
@@ -147,20 +146,6 @@ class _PlainBatch:
     micros: list[int] = field(default_factory=list)
     event_ids: list[str | None] = field(default_factory=list)
     extras: list[Mapping[str, object]] = field(default_factory=list)
-
-    def out_of_bounds(self, created_ns: list[int], micros: list[int]) -> set[int]:
-        """Which of them have a time or a quantity that no usage record has."""
-        if (
-            min(created_ns) >= EARLIEST_NS
-            and max(created_ns) <= self.latest_ns
-            and max(micros) <= QUANTITY_MICROS_MAX
-        ):
-            return set()
-        return {
-            number
-            for number, (ns, amount) in enumerate(zip(created_ns, micros, strict=True))
-            if not EARLIEST_NS <= ns <= self.latest_ns or amount > QUANTITY_MICROS_MAX
-        }
 
     def columns(self) -> RecordColumns:
         """All of it."""
@@ -183,7 +168,7 @@ class PlainLines:
 
     def take(self, lines: Sequence[str], now: datetime) -> tuple[RecordColumns, list[int]]:
         """The plain usage records among the lines, and which lines they stand on."""
-        step = _PlainBatch(epoch_ns(now) + FUTURE_NS_MAX)
+        step = _PlainBatch(epoch_ns(now))
         for start in range(0, len(lines), LINES_PER_BLOCK):
             block = lines[start : start + LINES_PER_BLOCK]
             places: Sequence[int] = range(start, start + len(block))
@@ -230,7 +215,7 @@ class PlainLines:
         """Take those lines whose values are right; they came as columns, one for each attribute."""
         created_ns = _millionths(values[shape.place_of["create_timestamp"]])
         micros = _millionths(values[shape.place_of["quantity"]])
-        wrong = step.out_of_bounds(created_ns, micros)
+        wrong = rows_out_of_bounds(created_ns, micros, step.now_ns)
         hours = [ns // NS_PER_HOUR for ns in created_ns]
         keys = list(zip(shape.names(values), hours, strict=True))
         numbering = step.numberings.setdefault(id(shape), _Numbers(shape.known, step.numbers))

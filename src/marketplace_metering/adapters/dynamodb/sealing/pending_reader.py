@@ -26,9 +26,10 @@ from marketplace_metering.core.record import Tags, UsageRecord
 from marketplace_metering.core.record_rules import (
     EARLIEST_NS,
     EVENT_ID_LENGTH_MAX,
-    FUTURE_NS_MAX,
     KNOWN,
     REQUIRED,
+    latest_plausible_ns,
+    looks_like_license,
 )
 
 UNITS_MAX = QUANTITY_MICROS_MAX // MICROS_PER_UNIT
@@ -102,7 +103,7 @@ class Reader:
     def __init__(self, now: datetime) -> None:
         self.reading = Reading()
         self._now = now
-        self._latest_ns = epoch_ns(now) + FUTURE_NS_MAX
+        self._latest_ns = latest_plausible_ns(epoch_ns(now))
         self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._short: dict[_Names, _Short] = {}
         self._this_hour: dict[tuple[str, str, str], MemberColumns] = {}
@@ -181,8 +182,7 @@ class Reader:
         is_plain = (
             all(name in names for name in REQUIRED)
             and not MARKS.intersection(names)
-            # As in core.record: a misspelt licence must not be metered by product code.
-            and not any("licen" in name.lower() for name in own)
+            and not any(map(looks_like_license, own))
         )
         shape = _Shape(is_plain, "tags" in names, "licenseArn" in names, "event_id" in names)
         if len(self._shapes) >= SHAPES_MAX:

@@ -20,7 +20,6 @@ import os
 import random
 import signal
 import sqlite3
-import struct
 import sys
 import threading
 import time
@@ -37,9 +36,10 @@ from zlib import crc32
 from marketplace_metering import UsageRecorder
 
 LIVES_MAX = 1_000
-LANE = struct.Struct("<QQQ")  # life, calls begun, calls acknowledged
-START = struct.Struct("<Q")  # calls acknowledged when a life began
-LANE_BYTES = LANE.size + LIVES_MAX * START.size
+# Of each lane, in numbers of eight bytes: its life, the calls acknowledged, and how many were when
+# each of its lives began.
+LIFE, DONE, STARTS = 0, 1, 2
+LANE_NUMBERS = STARTS + LIVES_MAX
 PRODUCT = "prod-abc123"
 DIMENSION = "api_calls"
 MICROS = 1_000_000
@@ -96,52 +96,55 @@ class Plan:
 
 
 class Progress:
-    """What every lane has done, in memory that survives its process."""
+    """What every lane has done, in memory that survives its process.
+
+    A kill never finds a number half written: each is written by one instruction. (`struct` sets
+    what it packs into to zero first.)
+    """
 
     def __init__(self, plan: Plan) -> None:
         path = plan.directory / "progress"
         if not path.exists():
-            path.write_bytes(bytes(plan.lanes * LANE_BYTES))
+            path.write_bytes(bytes(plan.lanes * LANE_NUMBERS * 8))
         with path.open("r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), 0)
+            self._numbers = memoryview(mmap.mmap(file.fileno(), 0)).cast("Q")
 
-    def read(self, lane: int) -> tuple[int, int, int]:
-        life, begun, done = LANE.unpack_from(self._memory, lane * LANE_BYTES)
-        return life, begun, done
+    def done(self, lane: int) -> int:
+        """The calls of a lane that were acknowledged."""
+        return self._numbers[lane * LANE_NUMBERS + DONE]
 
-    def write(self, lane: int, life: int, begun: int, done: int) -> None:
-        LANE.pack_into(self._memory, lane * LANE_BYTES, life, begun, done)
+    def is_done(self, lane: int, calls: int) -> None:
+        """Keep how many calls of a lane were acknowledged."""
+        self._numbers[lane * LANE_NUMBERS + DONE] = calls
 
     def starts(self, lane: int) -> list[int]:
         """Where each life of a lane began."""
-        life, _begun, _done = self.read(lane)
-        places = range(1, life + 1)
-        return [START.unpack_from(self._memory, self._start(lane, each))[0] for each in places]
+        first = lane * LANE_NUMBERS + STARTS
+        return self._numbers[first : first + self._life(lane)].tolist()
 
-    def begin_life(self, lane: int) -> tuple[int, int]:
-        life, _begun, done = self.read(lane)
-        assert life + 1 < LIVES_MAX
-        START.pack_into(self._memory, self._start(lane, life + 1), done)
-        self.write(lane, life + 1, done, done)
-        return life + 1, done
+    def begin_life(self, lane: int) -> int:
+        """Begin the next life of a lane; answers its number, from 1."""
+        life = self._life(lane)
+        assert life < LIVES_MAX
+        self._numbers[lane * LANE_NUMBERS + STARTS + life] = self.done(lane)
+        self._numbers[lane * LANE_NUMBERS + LIFE] = life + 1
+        return life + 1
 
-    def _start(self, lane: int, life: int) -> int:
-        return lane * LANE_BYTES + LANE.size + life * START.size
+    def _life(self, lane: int) -> int:
+        return self._numbers[lane * LANE_NUMBERS + LIFE]
 
 
 def record_lane(plan: Plan, progress: Progress, recorder: UsageRecorder, lane: int) -> None:
     """Go on with a lane."""
-    life, done = progress.begin_life(lane)
-    buyer = plan.buyer_of_life(lane, life)
-    for index in range(done, plan.calls_per_lane):
+    buyer = plan.buyer_of_life(lane, progress.begin_life(lane))
+    for index in range(progress.done(lane), plan.calls_per_lane):
         call = plan.call(lane, index)
-        progress.write(lane, life, index + 1, index)
         quantity = Decimal(call.micros) / MICROS
         if call.event_id is None:
             recorder.record(buyer, DIMENSION, int(quantity))
         else:
             recorder.record(call.account, DIMENSION, quantity, at=call.at, event_id=call.event_id)
-        progress.write(lane, life, index + 1, index + 1)
+        progress.is_done(lane, index + 1)
 
 
 def open_recorder(plan: Plan) -> UsageRecorder:
@@ -190,7 +193,7 @@ def run(plan: Plan) -> int:
     running = {start(plan, process): process for process in range(plan.processes)}
     killed = 0
     while running:
-        done = sum(progress.read(lane)[2] for lane in range(plan.lanes))
+        done = sum(map(progress.done, range(plan.lanes)))
         if killed < plan.kills and done * (plan.kills + 1) >= killed * plan.events:
             time.sleep(rng.uniform(0.0, 0.02))
             os.kill(rng.choice(list(running)), signal.SIGKILL)
@@ -235,7 +238,7 @@ def check(plan: Plan) -> int:
     """Compare the store with what is right; answers how many usage records it holds."""
     progress = Progress(plan)
     for lane in range(plan.lanes):
-        assert progress.read(lane)[2] == plan.calls_per_lane
+        assert progress.done(lane) == plan.calls_per_lane
     connection = sqlite3.connect(plan.directory / "metering.db")
     stored: dict[str, int] = dict(
         connection.execute(

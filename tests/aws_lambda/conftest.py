@@ -13,14 +13,15 @@ from tests.support.clock import utc
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> LambdaWorld:
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[LambdaWorld]:
     """Ten past ten on an ordinary day: nine o'clock's usage can be sealed."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     made = LambdaWorld(utc("10:10"))
     monkeypatch.setattr(app, "job_app", lambda: made.app)
     monkeypatch.setattr(app, "processor_app", lambda: made.app)
-    return made
+    yield made
+    made.store.close()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 from marketplace_metering import UsageRecorder
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.recorder.sinks.port import Delivered
+from marketplace_metering.recorder.sinks.sqlite import SqliteSink
 
 BUYER = "111122223333"
 OTHER = "444455556666"
@@ -56,12 +57,26 @@ class ListSink:
         pass
 
 
+_made: list[UsageRecorder] = []
+
+
 def recorder(to: Any, spool: Path | None, **settings: Any) -> UsageRecorder:
     """A recorder that flushes only when it is told to."""
     chosen: dict[str, Any] = {"product": PRODUCT, "background": False} | settings
-    if spool is None:
-        return UsageRecorder(to, durable=False, **chosen)
-    return UsageRecorder(to, spool=spool, **chosen)
+    kept: dict[str, Any] = {"durable": False} if spool is None else {"spool": spool}
+    _made.append(UsageRecorder(to, **kept, **chosen))
+    return _made[-1]
+
+
+def close_connections() -> None:
+    """Close the files of recorders that a test left to die without a word."""
+    for each in _made:
+        sink = each._sink
+        sink.close()
+        if isinstance(sink, SqliteSink):
+            for store in sink._abandoned:
+                store.close()
+    _made.clear()
 
 
 def kill(recorder: UsageRecorder) -> None:
@@ -85,11 +100,10 @@ def an_hour_ago() -> datetime:
 
 def stored(path: Path) -> list[tuple[str, int, str | None]]:
     """Buyer, millionths and event id of every usage record of an embedded store."""
-    with sqlite3.connect(path) as connection:
-        found = connection.execute(
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        found: list[tuple[str, int, str | None]] = connection.execute(
             "SELECT account, usage_record.micros, usage_record.event_id FROM usage_record "
             "JOIN usage_group ON usage_group.id = group_id JOIN meter ON meter.id = meter_id "
             "JOIN book ON book.id = book_id ORDER BY account, created_ns"
         ).fetchall()
-    connection.close()
     return found

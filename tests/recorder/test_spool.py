@@ -135,7 +135,9 @@ def test_a_batch_recorded_by_hand_counts_once_with_its_delivery(tmp_path: Path) 
             report = record(store, SystemClock(), "by hand", read_json(lines))
         assert report.refused == 0
     store.close()
-    found = SqliteSink(f"sqlite:///{tmp_path}/metering.db").put(read_text(path.read_bytes()))
+    sink_of_file = SqliteSink(f"sqlite:///{tmp_path}/metering.db")
+    found = sink_of_file.put(read_text(path.read_bytes()))
+    sink_of_file.close()
     assert (found.added, found.already_there) == (0, 2)
     assert sum(row[1] for row in stored(tmp_path / "metering.db")) == 3_500_000
 

@@ -17,8 +17,11 @@ class StoreUnusableError(Exception):
     """The store cannot be opened or written; the message says why and what to do."""
 
 
-def connect(path: str) -> sqlite3.Connection:
-    """Open the file, making it if it is not there; raises StoreUnusableError."""
+def connect(path: str, *, any_thread: bool = False) -> sqlite3.Connection:
+    """Open the file, making it if it is not there; raises StoreUnusableError.
+
+    With `any_thread` the threads of a process may hand the connection on, one at a time.
+    """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
         raise StoreUnusableError(
@@ -26,20 +29,32 @@ def connect(path: str) -> sqlite3.Connection:
         )
     try:
         connection = sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, cached_statements=512
+            path,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=not any_thread,
+            cached_statements=512,
         )
-        _use_wal(connection)
-        # FULL: an attempt that was logged before a call is still there after a power cut.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA cache_size = -65536")
-        _create_tables(connection)
+        try:
+            _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise StoreUnusableError(
             f"the store {path} cannot be opened: {error}; choose a writable file with "
             "--store sqlite:///path or METERING_STORE"
         ) from error
     return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    _use_wal(connection)
+    # FULL: an attempt that was logged before a call is still there after a power cut.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA cache_size = -65536")
+    _create_tables(connection)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -19,11 +19,12 @@ __all__ = ["SqliteStore", "StoreUnusableError"]
 class SqliteStore(SqliteLedger):
     """Usage records and ledger in one SQLite file; see `ports.Store`.
 
-    `path` may be `:memory:`. Raises StoreUnusableError if it cannot be opened.
+    `path` may be `:memory:`. Only the thread that opens it uses it; with `any_thread`, one thread
+    at a time. Raises StoreUnusableError if it cannot be opened.
     """
 
-    def __init__(self, path: str) -> None:
-        connection = connect(path)
+    def __init__(self, path: str, *, any_thread: bool = False) -> None:
+        connection = connect(path, any_thread=any_thread)
         connection.row_factory = sqlite3.Row
         super().__init__(connection, Identities(connection))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,8 +11,9 @@ from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.recorder.sinks.port import Delivered
 
 if TYPE_CHECKING:
+    from marketplace_metering.adapters.sqlite import SqliteStore
     from marketplace_metering.core.record import RefusedInput
-    from marketplace_metering.ports import Intake, OpenStore
+    from marketplace_metering.ports import Intake
 
 SQLITE = "sqlite:///"
 SOURCE = "recorder"
@@ -25,16 +25,15 @@ class SqliteSink:
 
     def __init__(self, url: str) -> None:
         # Absolute: the spool remembers it, and the next process may start elsewhere.
-        self._url = SQLITE + os.path.abspath(url.removeprefix(SQLITE))
-        self._store: OpenStore | None = None
+        self._path = os.path.abspath(url.removeprefix(SQLITE))
+        self._store: SqliteStore | None = None
         self._intake: Intake | None = None
-        self._thread = 0
-        self._abandoned: list[OpenStore] = []
+        self._abandoned: list[SqliteStore] = []
 
     @property
     def name(self) -> str:
         """The file."""
-        return self._url
+        return SQLITE + self._path
 
     def put(self, records: Sequence[UsageRecord]) -> Delivered:
         """Put each of them that is not there."""
@@ -65,25 +64,19 @@ class SqliteSink:
         delivered.clashes.extend(taken.clashes)
 
     def _open(self) -> Intake:
-        from marketplace_metering.wiring import open_store
+        from marketplace_metering.adapters.sqlite import SqliteStore
 
-        # A connection of sqlite3 belongs to the thread that opened it.
-        if self._intake is None or self._thread != threading.get_ident():
-            self.close()
-            self._store = open_store(self._url)
-            self._intake = self._store.store.intake(SOURCE, datetime.now(UTC))
-            self._thread = threading.get_ident()
+        if self._intake is None:
+            # The background thread flushes, the application's flushes and closes.
+            self._store = SqliteStore(self._path, any_thread=True)
+            self._intake = self._store.intake(SOURCE, datetime.now(UTC))
         return self._intake
 
     def close(self) -> None:
         """Give the file back."""
         store, self._store, self._intake = self._store, None, None
-        if store is None:
-            return
-        if self._thread == threading.get_ident():
+        if store is not None:
             store.close()
-        else:
-            self._abandoned = [store]  # only its own thread may close it; it is collected later
 
     def abandon(self) -> None:
         """In a fork: SQLite forbids to touch a connection of the parent, even to close it."""

@@ -14,9 +14,14 @@ from marketplace_metering.core.hours import (
     BillingMonth,
     UsageHour,
     deadline_of,
+    epoch_ms,
     epoch_ns,
+    epoch_s,
+    from_ms,
+    from_s,
     instant,
     stamp_of,
+    stamp_s,
 )
 from tests.support.build import hour
 from tests.support.clock import utc
@@ -115,3 +120,17 @@ def test_a_stamp_never_leaves_its_hour(number: int, ns: int) -> None:
 def test_a_stamp_from_another_hour_is_our_bug() -> None:
     with pytest.raises(AssertionError, match="the earliest own usage is of the hour"):
         stamp_of(hour("09:00"), epoch_ns(utc("10:00")))
+
+
+@given(st.integers(-(10**12), 10**12))
+def test_milliseconds_become_an_instant_and_come_back(ms: int) -> None:
+    assert epoch_ms(from_ms(ms)) == ms
+    assert epoch_s(from_ms(ms)) == ms // 1_000
+    assert stamp_s(from_s(ms // 1_000)) == ms // 1_000
+
+
+def test_milliseconds_and_seconds_are_cut_but_never_a_stamp() -> None:
+    at = from_ms(1_789_000_000_999) + timedelta(microseconds=999)
+    assert (epoch_ms(at), epoch_s(at)) == (1_789_000_000_999, 1_789_000_000)
+    with pytest.raises(AssertionError, match="a stamp is a whole second"):
+        stamp_s(at)

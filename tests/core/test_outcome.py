@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace_metering.core.outcome import Fault, Lost, RequestRefused, read_error
+from marketplace_metering.core.outcome import Fault, Lost, Outcome, RequestRefused, read_error
 
 USAGE, THROTTLED, PRODUCT, ACCOUNT = Fault.USAGE, Fault.THROTTLED, Fault.PRODUCT, Fault.ACCOUNT
 
@@ -123,3 +124,14 @@ def test_a_clock_that_is_a_little_off_is_no_excuse(seconds: int) -> None:
 @given(st.sampled_from([500, 503, 408]), st.timedeltas())
 def test_a_wrong_clock_never_makes_a_lost_answer_a_refusal(status: int, ahead: timedelta) -> None:
     assert isinstance(read_error("", status, "words", ahead), Lost)
+
+
+def test_books_name_an_outcome_as_they_always_did() -> None:
+    assert [each.stored_as for each in get_args(Outcome)] == [
+        "Accepted",
+        "Duplicate",
+        "NotSubscribed",
+        "Refused",
+        "Deferred",
+        "NoAnswer",
+    ]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketplace_metering.core.hours import stamp_s
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Allocation, Entry
 from marketplace_metering.core.outcome import (
@@ -21,11 +22,11 @@ from marketplace_metering.core.outcome import (
     Outcome,
 )
 from marketplace_metering.core.quantity import QUANTITY_MAX
-from marketplace_metering.core.wire import body_bytes, epoch_s, read_response, request, usage_record
+from marketplace_metering.core.wire import body_bytes, read_response, request, usage_record
 from tests.support.build import BUYER, DIMENSION, LICENSE, PRODUCT, entry, licensed, quantity, tags
 from tests.support.clock import utc
 
-STAMP = epoch_s(utc("09:10"))
+STAMP = stamp_s(utc("09:10"))
 
 
 def test_a_whole_sum_goes_as_an_integer() -> None:
@@ -100,7 +101,7 @@ def test_the_same_entry_always_gives_the_same_bytes() -> None:
 
 def test_a_stamp_with_a_fraction_of_a_second_is_our_bug() -> None:
     with pytest.raises(AssertionError, match="a stamp is a whole second"):
-        epoch_s(utc("09:10:00.5"))
+        stamp_s(utc("09:10:00.5"))
 
 
 def test_the_size_is_that_of_the_body() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from marketplace_metering.core.wire import epoch_s, usage_record
+from marketplace_metering.core.hours import stamp_s
+from marketplace_metering.core.wire import usage_record
 from marketplace_metering.simulator.faults import Lost, Scheduled
 from tests.support.build import usage
 from tests.support.clock import utc
@@ -44,4 +45,4 @@ def test_a_window_of_carried_usage_only_is_stamped_at_its_hours_start(world: Met
     world.seal()
     late = max(world.entries(), key=lambda entry: entry.window.hour)
     assert (late.window.hour.start, late.stamp) == (utc("12:00"), utc("12:00"))
-    assert usage_record(late)["Timestamp"] == epoch_s(utc("12:00"))
+    assert usage_record(late)["Timestamp"] == stamp_s(utc("12:00"))

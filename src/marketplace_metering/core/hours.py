@@ -92,9 +92,37 @@ def epoch_ns(at: datetime) -> int:
     return (elapsed.days * 86_400 + elapsed.seconds) * NS_PER_S + elapsed.microseconds * 1_000
 
 
+def epoch_ms(at: datetime) -> int:
+    """Milliseconds since 1970, cut."""
+    elapsed = at - EPOCH
+    return (elapsed.days * 86_400 + elapsed.seconds) * 1_000 + elapsed.microseconds // 1_000
+
+
+def epoch_s(at: datetime) -> int:
+    """Seconds since 1970, cut."""
+    elapsed = at - EPOCH
+    return elapsed.days * 86_400 + elapsed.seconds
+
+
+def stamp_s(stamp: datetime) -> int:
+    """Seconds since 1970 of a time stamp, as AWS takes it: exact, or it asserts."""
+    assert stamp.microsecond == 0, "a stamp is a whole second (R7)"
+    return epoch_s(stamp)
+
+
 def instant(ns: int) -> datetime:
     """The datetime of nanoseconds since 1970, cut to the microsecond."""
     return EPOCH + timedelta(microseconds=ns // 1_000)
+
+
+def from_ms(ms: int) -> datetime:
+    """The datetime of milliseconds since 1970."""
+    return EPOCH + timedelta(milliseconds=ms)
+
+
+def from_s(seconds: int) -> datetime:
+    """The datetime of seconds since 1970."""
+    return EPOCH + timedelta(seconds=seconds)
 
 
 def stamp_of(hour: UsageHour, earliest_own_ns: int | None) -> datetime:

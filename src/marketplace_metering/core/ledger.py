@@ -221,7 +221,7 @@ def answer(
     entry: Entry, number: int, outcome: Outcome, now: datetime, policy: Policy
 ) -> Change | None:
     """Take AWS's answer to attempt `number` into the entry (rules 6, 7 and 8)."""
-    attempt = Attempt(number, now, type(outcome).__name__, outcome.words)
+    attempt = Attempt(number, now, outcome.stored_as, outcome.words)
     match outcome:
         case Accepted(record_id):
             if entry.state is State.BILLED:

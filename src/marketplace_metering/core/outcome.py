@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from marketplace_metering.core.limits import CLOCK_ERROR_MAX
 
@@ -20,6 +20,7 @@ from marketplace_metering.core.limits import CLOCK_ERROR_MAX
 class Accepted:
     """`Success`: billed at this quantity, for good."""
 
+    stored_as: ClassVar[str] = "Accepted"
     metering_record_id: str | None
     words: str | None = None
 
@@ -28,6 +29,7 @@ class Accepted:
 class Duplicate:
     """`DuplicateRecord`: AWS keeps what it accepted first for this window."""
 
+    stored_as: ClassVar[str] = "Duplicate"
     words: str | None = None
 
 
@@ -35,6 +37,7 @@ class Duplicate:
 class NotSubscribed:
     """`CustomerNotSubscribed`: not billed; it may heal until the deadline [Q5]."""
 
+    stored_as: ClassVar[str] = "NotSubscribed"
     words: str | None = None
     code: str = "CustomerNotSubscribed"
 
@@ -43,6 +46,7 @@ class NotSubscribed:
 class Refused:
     """AWS refuses this very record; it is certainly not billed."""
 
+    stored_as: ClassVar[str] = "Refused"
     code: str
     words: str | None = None
 
@@ -51,6 +55,7 @@ class Refused:
 class Deferred:
     """Certainly not processed, for a reason that is not in the usage: try again."""
 
+    stored_as: ClassVar[str] = "Deferred"
     words: str | None = None
     is_due_at_once: bool = False  # it was only part of a request that is being taken apart
 
@@ -59,9 +64,11 @@ class Deferred:
 class NoAnswer:
     """It may be billed or not: only the identical record may follow."""
 
+    stored_as: ClassVar[str] = "NoAnswer"
     words: str | None = None
 
 
+# `stored_as` is what books call an outcome in their log of attempts: it outlives the class's name.
 Outcome = Accepted | Duplicate | NotSubscribed | Refused | Deferred | NoAnswer
 
 

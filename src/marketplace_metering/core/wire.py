@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from marketplace_metering.core.hours import EPOCH
+from marketplace_metering.core.hours import epoch_s, stamp_s
 from marketplace_metering.core.ledger import Entry, EntryKey
 from marketplace_metering.core.outcome import (
     Accepted,
@@ -27,13 +27,6 @@ from marketplace_metering.core.outcome import (
 Wire = dict[str, Any]
 
 
-def epoch_s(at: datetime) -> int:
-    """Whole seconds since 1970, as the wire carries a time stamp."""
-    assert at.microsecond == 0, "a stamp is a whole second [R7]"
-    elapsed = at - EPOCH
-    return elapsed.days * 86_400 + elapsed.seconds
-
-
 def usage_record(entry: Entry) -> Wire:
     """The wire record of an entry."""
     meter = entry.window.meter
@@ -42,7 +35,7 @@ def usage_record(entry: Entry) -> Wire:
         allocation.quantity.is_whole for allocation in entry.allocations
     )
     record: Wire = {
-        "Timestamp": epoch_s(entry.stamp),
+        "Timestamp": stamp_s(entry.stamp),
         "CustomerAWSAccountId": meter.account,
         "Dimension": meter.dimension,
     }
@@ -85,18 +78,20 @@ def body_bytes(wire: Wire) -> int:
     return len(json.dumps(wire).encode())
 
 
-_Match = tuple[str | None, str | None, str | None, int | None]
+_WireKey = tuple[str | None, str | None, str | None, int | None]
 
 
 def read_response(entries: Sequence[Entry], response: Mapping[str, Any]) -> Answered[EntryKey]:
     """An outcome for every entry of the request [M13]."""
-    said: dict[_Match, list[Outcome]] = {}
+    said: dict[_WireKey, list[Outcome]] = {}
     for result in _listed(response, "Results"):
-        said.setdefault(_match_of(result.get("UsageRecord")), []).append(_outcome(result))
+        said.setdefault(_wire_key(result.get("UsageRecord")), []).append(_outcome(result))
     for record in _listed(response, "UnprocessedRecords"):
         deferred = Deferred("AWS listed it in UnprocessedRecords")
-        said.setdefault(_match_of(record), []).append(deferred)
-    return Answered({entry.key: _of(said.get(_match_of(usage_record(entry)))) for entry in entries})
+        said.setdefault(_wire_key(record), []).append(deferred)
+    return Answered(
+        {entry.key: _sole_outcome(said.get(_wire_key(usage_record(entry)))) for entry in entries}
+    )
 
 
 def _listed(response: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -105,12 +100,12 @@ def _listed(response: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
 
 
-def _match_of(record: object) -> _Match:
+def _wire_key(record: object) -> _WireKey:
     if not isinstance(record, Mapping):
         return (None, None, None, None)
     stamp = record.get("Timestamp")
     if isinstance(stamp, datetime):  # botocore parses it into the zone of this machine
-        stamp = int(stamp.astimezone(UTC).timestamp())
+        stamp = epoch_s(stamp.astimezone(UTC))
     return (
         _text(record.get("CustomerAWSAccountId")),
         _text(record.get("LicenseArn")),
@@ -123,7 +118,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _of(outcomes: list[Outcome] | None) -> Outcome:
+def _sole_outcome(outcomes: list[Outcome] | None) -> Outcome:
     if not outcomes:
         return NoAnswer("AWS's answer does not mention the record")
     if len(outcomes) > 1:

@@ -198,7 +198,7 @@ class PlainLines:
         if None in matches:
             missed = [number for number, match in enumerate(matches) if match is None]
             left = ([lines[number] for number in missed], [places[number] for number in missed])
-            lines, places = _without(lines, missed), _without(places, missed)
+            lines, places = _all_but(lines, missed), _all_but(places, missed)
         values = list(zip(*[match.groups() for match in matches if match], strict=True))
         if values:
             self._take_values(shape, values, lines, places, step)
@@ -231,12 +231,12 @@ class PlainLines:
         event_ids: Sequence[str | None] = (
             (None,) * len(lines) if event_place is None else values[event_place]
         )
-        step.places += _without(places, wrong)
-        step.group_of += _without(group_of, wrong)
-        step.created_ns += _without(created_ns, wrong)
-        step.micros += _without(micros, wrong)
-        step.event_ids += _without(event_ids, wrong)
-        step.extras += _without(shape.extras(values) or [*NOTHING_OWN] * len(lines), wrong)
+        step.places += _all_but(places, wrong)
+        step.group_of += _all_but(group_of, wrong)
+        step.created_ns += _all_but(created_ns, wrong)
+        step.micros += _all_but(micros, wrong)
+        step.event_ids += _all_but(event_ids, wrong)
+        step.extras += _all_but(shape.extras(values) or [*NOTHING_OWN] * len(lines), wrong)
 
     def _judge(self, shape: _Shape, names: list[Names], lines: Sequence[str]) -> None:
         """Read one line of each new combination of names with care."""
@@ -251,7 +251,7 @@ class PlainLines:
                     shape.known[name] = group_name(record)._replace(hour=0)
 
 
-def _without(values: Sequence[Value], wrong: Collection[int]) -> Sequence[Value]:
+def _all_but(values: Sequence[Value], wrong: Collection[int]) -> Sequence[Value]:
     """The others."""
     if not wrong:
         return values

@@ -9,7 +9,14 @@ import pytest
 
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi
 from marketplace_metering.core import outcome, wire
-from marketplace_metering.core.outcome import Accepted, Deferred, Fault, Lost, RequestRefused
+from marketplace_metering.core.outcome import (
+    Accepted,
+    Deferred,
+    Fault,
+    Lost,
+    Outcome,
+    RequestRefused,
+)
 from marketplace_metering.proof.worlds import aws
 
 
@@ -18,18 +25,19 @@ def believe_every_200(patch: pytest.MonkeyPatch) -> None:
 
 
 def believe_unprocessed(patch: pytest.MonkeyPatch) -> None:
-    original = wire._of
+    original = wire._sole_outcome
 
     def of(outcomes: Any) -> Any:
         found = original(outcomes)
         return Accepted(None) if isinstance(found, Deferred) else found
 
-    patch.setattr(wire, "_of", of)
+    patch.setattr(wire, "_sole_outcome", of)
 
 
 def take_silence_for_refusal(patch: pytest.MonkeyPatch) -> None:
-    original = wire._of
-    patch.setattr(wire, "_of", lambda outcomes: original(outcomes or [Deferred("silence")]))
+    original = wire._sole_outcome
+    silence: list[Outcome] = [Deferred("silence")]
+    patch.setattr(wire, "_sole_outcome", lambda outcomes: original(outcomes or silence))
 
 
 def take_unknown_for_refusal(patch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from marketplace_metering.adapters.sqlite import row_codec
 from marketplace_metering.core import batch as batches
 from marketplace_metering.core import ledger, wire
 from marketplace_metering.core.batch import Batch
-from marketplace_metering.core.hours import BillingMonth
+from marketplace_metering.core.hours import BillingMonth, epoch_ms, epoch_s
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.outcome import Answered, Fault, Refused, RequestRefused
 from marketplace_metering.jobs.submit import _Run
@@ -119,7 +119,7 @@ def send_parked_with_others(patch: pytest.MonkeyPatch) -> None:
         found = list(original(self, now, policy, products))
         rows = self._connection.execute(
             f"{row_codec.ENTRY} WHERE state = 'parked' AND retry_at_ms <= ? AND deadline_s > ?",
-            (row_codec.epoch_ms(now), row_codec.epoch_s(now + policy.safety_margin)),
+            (epoch_ms(now), epoch_s(now + policy.safety_margin)),
         ).fetchall()
         parked = [entry for entry in map(row_codec.entry_of, rows) if entry not in found]
         return found + [e for e in parked if not found or _lane(e) == _lane(found[0])]

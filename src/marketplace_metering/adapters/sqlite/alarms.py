@@ -8,7 +8,7 @@ from datetime import datetime
 
 from marketplace_metering.adapters.sqlite import row_codec
 from marketplace_metering.adapters.sqlite.connection import writing
-from marketplace_metering.core.hours import UsageHour
+from marketplace_metering.core.hours import UsageHour, epoch_ms, from_ms
 from marketplace_metering.core.identity import Window
 from marketplace_metering.core.ledger import Alarm, AlarmKind
 from marketplace_metering.core.quantity import Quantity
@@ -31,7 +31,7 @@ def raise_alarm(connection: sqlite3.Connection, alarm: Alarm, meter_id: int | No
             alarm.window.hour.number if alarm.window is not None else None,
             alarm.quantity.micros if alarm.quantity is not None else None,
             alarm.text,
-            row_codec.epoch_ms(alarm.raised_at),
+            epoch_ms(alarm.raised_at),
         ),
     )
 
@@ -42,7 +42,7 @@ def alarm_of(row: row_codec.Row) -> Alarm:
     if row["meter_id"] is not None:
         window = Window(row_codec.meter_of(row), UsageHour(row["hour"]))
     quantity = None if row["micros"] is None else Quantity(row["micros"])
-    raised_at = row_codec.from_ms(row["raised_at_ms"])
+    raised_at = from_ms(row["raised_at_ms"])
     return Alarm(AlarmKind(row["kind"]), window, quantity, row["text"], raised_at)
 
 
@@ -57,5 +57,5 @@ def delivered(connection: sqlite3.Connection, numbers: Sequence[int], now: datet
     with writing(connection):
         connection.executemany(
             "UPDATE alarm SET delivered_at_ms = ? WHERE id = ?",
-            [(row_codec.epoch_ms(now), number) for number in numbers],
+            [(epoch_ms(now), number) for number in numbers],
         )

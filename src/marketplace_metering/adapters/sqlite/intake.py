@@ -9,13 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from marketplace_metering.adapters.sqlite import row_codec
 from marketplace_metering.adapters.sqlite.alarms import raise_alarm
 from marketplace_metering.adapters.sqlite.connection import writing
 from marketplace_metering.adapters.sqlite.fast_intake import Bulk, extras_text
 from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.core.event import event_clash
-from marketplace_metering.core.hours import NS_PER_HOUR
+from marketplace_metering.core.hours import NS_PER_HOUR, epoch_ms
 from marketplace_metering.core.ledger import Alarm, AlarmKind
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.quantity import Quantity
@@ -127,7 +126,7 @@ class SqliteIntake:
         if self._input_id is None:
             self._input_id = self._connection.execute(
                 "INSERT INTO input (source, started_at_ms) VALUES (?, ?)",
-                (self._source, row_codec.epoch_ms(self._now)),
+                (self._source, epoch_ms(self._now)),
             ).lastrowid
 
     def _take_columns(self, columns: RecordColumns) -> Taken:
@@ -343,7 +342,7 @@ class SqliteIntake:
                         json.dumps([asdict(problem) for problem in refused.problems]),
                         refused.product,
                         None if refused.quantity is None else refused.quantity.micros,
-                        row_codec.epoch_ms(now),
+                        epoch_ms(now),
                     ),
                 )
                 if cursor.rowcount == 1:

@@ -12,7 +12,7 @@ from marketplace_metering.adapters.sqlite.alarms import raise_alarm
 from marketplace_metering.adapters.sqlite.connection import writing
 from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.core.batch import lane_of
-from marketplace_metering.core.hours import UsageHour
+from marketplace_metering.core.hours import UsageHour, epoch_ms, epoch_s, from_ms
 from marketplace_metering.core.identity import BookKey, Window
 from marketplace_metering.core.ledger import AfterRelease, Change, Entry, EntryKey
 from marketplace_metering.core.limits import BATCH_RECORDS_MAX
@@ -155,13 +155,13 @@ class SqliteLedger:
                     entry.serial,
                     self._identities.lane(lane_of(entry)),
                     entry.quantity.micros,
-                    row_codec.epoch_s(entry.stamp),
-                    row_codec.epoch_s(entry.deadline),
+                    epoch_s(entry.stamp),
+                    epoch_s(entry.deadline),
                     row_codec.lines_text(entry.lines),
                     row_codec.allocations_text(entry.allocations),
                     entry.record_count,
-                    row_codec.epoch_ms(now),
-                    row_codec.epoch_ms(entry.retry_at),
+                    epoch_ms(now),
+                    epoch_ms(entry.retry_at),
                     entry.state,
                 )
             )
@@ -187,7 +187,7 @@ class SqliteLedger:
         self, now: datetime, policy: Policy, without_products: Collection[str]
     ) -> Sequence[Entry]:
         """The lane with the earliest deadline; parked entries only when nothing else is due."""
-        times = (row_codec.epoch_ms(now), row_codec.epoch_s(now + policy.safety_margin))
+        times = (epoch_ms(now), epoch_s(now + policy.safety_margin))
         lanes = self._lanes(now, without_products)
         for state, limit in (("sealed", BATCH_RECORDS_MAX), ("parked", 1)):
             # SQLite uses a partial index only where the index's own condition stands in the query.
@@ -226,18 +226,18 @@ class SqliteLedger:
             row = self._connection.execute(
                 "SELECT min(retry_at_ms) FROM entry INDEXED BY entry_unsettled WHERE lane_id = ? "
                 f"AND {row_codec.IS_UNSETTLED} AND retry_at_ms > ?",
-                (lane_id, row_codec.epoch_ms(now)),
+                (lane_id, epoch_ms(now)),
             ).fetchone()
             if row[0] is not None:
                 earliest.append(row[0])
-        return row_codec.from_ms(min(earliest)) if earliest else None
+        return from_ms(min(earliest)) if earliest else None
 
     def expired(self, now: datetime) -> Sequence[EntryKey]:
         """Unsettled entries whose deadline has passed."""
         rows = self._connection.execute(
             f"{row_codec.UNSETTLED_ENTRY} WHERE {row_codec.IS_UNSETTLED} AND deadline_s <= ? "
             "ORDER BY deadline_s",
-            (row_codec.epoch_s(now),),
+            (epoch_s(now),),
         )
         return [row_codec.entry_of(row).key for row in rows]
 
@@ -295,7 +295,7 @@ class SqliteLedger:
         for row, change in changes:
             entry, attempt = change.entry, change.attempt
             values = (
-                row_codec.epoch_ms(entry.retry_at),
+                epoch_ms(entry.retry_at),
                 entry.begun,
                 entry.refused,
                 entry.metering_record_id,
@@ -307,7 +307,7 @@ class SqliteLedger:
                 moved.append((*values, entry.state, row["id"]))
             if attempt is None:
                 continue
-            at_ms = row_codec.epoch_ms(attempt.at)
+            at_ms = epoch_ms(attempt.at)
             if attempt.answer is None:
                 begun.append((row["id"], attempt.number, at_ms))
             else:

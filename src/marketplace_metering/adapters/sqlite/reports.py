@@ -11,7 +11,7 @@ from typing import Any
 
 from marketplace_metering.adapters.sqlite import row_codec
 from marketplace_metering.core.balance import Balance, Balances
-from marketplace_metering.core.hours import UsageHour, instant
+from marketplace_metering.core.hours import UsageHour, from_ms, instant
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import EntryKey, State
 from marketplace_metering.core.limits import MICROS_PER_UNIT
@@ -117,8 +117,8 @@ class SqliteReports:
         return [
             AttemptLog(
                 row["number"],
-                row_codec.from_ms(row["begun_at_ms"]),
-                None if row["answered_at_ms"] is None else row_codec.from_ms(row["answered_at_ms"]),
+                from_ms(row["begun_at_ms"]),
+                None if row["answered_at_ms"] is None else from_ms(row["answered_at_ms"]),
                 row["answer"],
                 row["words"],
             )
@@ -220,4 +220,4 @@ def conditions(which: EntryFilter, hour: str) -> tuple[str, tuple[object, ...]]:
 
 
 def _entry_view(row: row_codec.Row) -> EntryView:
-    return EntryView(row_codec.entry_of(row), row_codec.from_ms(row["sealed_at_ms"]))
+    return EntryView(row_codec.entry_of(row), from_ms(row["sealed_at_ms"]))

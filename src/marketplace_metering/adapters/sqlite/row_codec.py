@@ -5,39 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
-from marketplace_metering.core.hours import EPOCH, UsageHour
+from marketplace_metering.core.hours import UsageHour, from_ms, from_s
 from marketplace_metering.core.identity import Meter, Window
 from marketplace_metering.core.ledger import Allocation, Entry, Line, State
 from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record import Tags
 
 Row = Mapping[str, Any]
-
-MILLISECOND = timedelta(milliseconds=1)
-SECOND = timedelta(seconds=1)
-
-
-def epoch_ms(at: datetime) -> int:
-    """Milliseconds since 1970."""
-    return (at - EPOCH) // MILLISECOND
-
-
-def from_ms(ms: int) -> datetime:
-    """The instant of milliseconds since 1970."""
-    return EPOCH + timedelta(milliseconds=ms)
-
-
-def epoch_s(at: datetime) -> int:
-    """Seconds since 1970."""
-    return (at - EPOCH) // SECOND
-
-
-def from_s(seconds: int) -> datetime:
-    """The instant of seconds since 1970."""
-    return EPOCH + timedelta(seconds=seconds)
 
 
 def tags_text(tags: Tags) -> str:

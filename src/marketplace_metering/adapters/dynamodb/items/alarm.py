@@ -16,9 +16,8 @@ from marketplace_metering.adapters.dynamodb.api.requests import (
     portions,
 )
 from marketplace_metering.adapters.dynamodb.items import keys, tables
-from marketplace_metering.adapters.dynamodb.items.entry import epoch_ms, from_ms
 from marketplace_metering.adapters.dynamodb.items.keys import Place
-from marketplace_metering.core.hours import UsageHour
+from marketplace_metering.core.hours import UsageHour, epoch_ms, from_ms
 from marketplace_metering.core.identity import Meter, Window
 from marketplace_metering.core.ledger import Alarm, AlarmKind
 from marketplace_metering.core.quantity import parse_quantity

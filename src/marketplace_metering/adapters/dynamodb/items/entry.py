@@ -6,7 +6,6 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, number, text
@@ -19,7 +18,7 @@ from marketplace_metering.adapters.dynamodb.items.chunks import (
 )
 from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.core.batch import lane_of
-from marketplace_metering.core.hours import EPOCH, UsageHour
+from marketplace_metering.core.hours import UsageHour, epoch_ms, from_ms
 from marketplace_metering.core.ledger import (
     AfterRelease,
     Allocation,
@@ -36,16 +35,6 @@ WORDS_KEPT = 500
 SEALED = "sealed"
 PARKED = "parked"
 MARKS = "marks"
-
-
-def epoch_ms(at: datetime) -> int:
-    """Milliseconds since 1970."""
-    return (at - EPOCH) // timedelta(milliseconds=1)
-
-
-def from_ms(ms: int) -> datetime:
-    """The instant of milliseconds since 1970."""
-    return EPOCH + timedelta(milliseconds=ms)
 
 
 class Logged(NamedTuple):

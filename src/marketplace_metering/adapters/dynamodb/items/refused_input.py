@@ -16,8 +16,8 @@ from marketplace_metering.adapters.dynamodb.api.requests import Calls, StoreErro
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
 from marketplace_metering.adapters.dynamodb.items.chunks import Parts, read_contents
-from marketplace_metering.adapters.dynamodb.items.entry import epoch_ms
 from marketplace_metering.adapters.dynamodb.items.keys import Place
+from marketplace_metering.core.hours import epoch_ms
 from marketplace_metering.core.ledger import Alarm, AlarmKind
 from marketplace_metering.core.quantity import parse_quantity
 from marketplace_metering.core.record import Problem, RefusedInput

@@ -14,7 +14,6 @@ from marketplace_metering.adapters.dynamodb.items.entry import (
     Covering,
     Stored,
     covering_of,
-    from_ms,
     read_covering,
 )
 from marketplace_metering.adapters.dynamodb.items.keys import Place
@@ -22,6 +21,7 @@ from marketplace_metering.adapters.dynamodb.items.member_list import MemberList,
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.items.usage_record import MARKED_BY, SOURCE, parse
 from marketplace_metering.adapters.dynamodb.settling.outcome_marks import Fate, mark_of
+from marketplace_metering.core.hours import from_ms
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.core.record_rules import PENDING, PENDING_VALUES

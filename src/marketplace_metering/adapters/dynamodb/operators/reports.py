@@ -22,12 +22,7 @@ from marketplace_metering.adapters.dynamodb.api.attributes import (
 from marketplace_metering.adapters.dynamodb.api.requests import GET_KEYS_MAX, Calls, portions
 from marketplace_metering.adapters.dynamodb.items import keys, refused_input
 from marketplace_metering.adapters.dynamodb.items.book_head import read_heads
-from marketplace_metering.adapters.dynamodb.items.entry import (
-    Stored,
-    covering_of,
-    from_ms,
-    read_covering,
-)
+from marketplace_metering.adapters.dynamodb.items.entry import Stored, covering_of, read_covering
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames, pending_pages
 from marketplace_metering.adapters.dynamodb.items.usage_record import (
     OURS,
@@ -40,7 +35,7 @@ from marketplace_metering.adapters.dynamodb.operators.locate import entry_view, 
 from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import compare
 from marketplace_metering.adapters.dynamodb.sealing.pending_reader import Reader
 from marketplace_metering.core.balance import Balance
-from marketplace_metering.core.hours import NS_PER_HOUR, UsageHour, instant
+from marketplace_metering.core.hours import NS_PER_HOUR, UsageHour, from_ms, instant
 from marketplace_metering.core.identity import BookKey, Meter
 from marketplace_metering.core.ledger import EntryKey
 from marketplace_metering.core.record import RefusedInput, UsageRecord

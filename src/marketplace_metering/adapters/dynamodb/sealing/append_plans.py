@@ -36,7 +36,6 @@ from marketplace_metering.adapters.dynamodb.items.entry import (
     Covering,
     Rejected,
     Stored,
-    epoch_ms,
     new_item,
     rejected_item,
 )
@@ -44,6 +43,7 @@ from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns, MemberList
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
+from marketplace_metering.core.hours import epoch_ms
 from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.ledger import Alarm
 from marketplace_metering.core.plan import Book, Group, Plan, Sealing

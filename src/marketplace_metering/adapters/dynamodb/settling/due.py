@@ -17,9 +17,10 @@ from typing import Any
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, number, text
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.items import keys, tables
-from marketplace_metering.adapters.dynamodb.items.entry import PARKED, SEALED, epoch_ms, from_ms
+from marketplace_metering.adapters.dynamodb.items.entry import PARKED, SEALED
 from marketplace_metering.adapters.dynamodb.settling.change import Changes
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory, Row
+from marketplace_metering.core.hours import epoch_ms, from_ms
 from marketplace_metering.core.ledger import Entry, EntryKey, is_sendable
 from marketplace_metering.core.limits import BATCH_RECORDS_MAX
 from marketplace_metering.core.policy import Policy

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from marketplace_metering.adapters.dynamodb.api.attributes import TRUE, number, text
 from marketplace_metering.adapters.dynamodb.api.requests import Statement
 from marketplace_metering.adapters.dynamodb.items import keys
-from marketplace_metering.adapters.dynamodb.items.entry import Covering, Rejected, Stored, epoch_ms
+from marketplace_metering.adapters.dynamodb.items.entry import Covering, Rejected, Stored
 from marketplace_metering.core import ledger
+from marketplace_metering.core.hours import epoch_ms
 from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record_item import timestamp_text

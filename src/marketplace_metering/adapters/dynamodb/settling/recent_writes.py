@@ -17,10 +17,10 @@ from marketplace_metering.adapters.dynamodb.items.entry import (
     Covering,
     Stored,
     due_order,
-    epoch_ms,
     lane_text,
 )
 from marketplace_metering.adapters.dynamodb.items.keys import Place
+from marketplace_metering.core.hours import epoch_ms
 from marketplace_metering.core.ledger import State
 
 ENTRIES_MAX = 20_000

@@ -27,7 +27,6 @@ from marketplace_metering.adapters.dynamodb.items.chunks import read_contents
 from marketplace_metering.adapters.dynamodb.items.entry import (
     MARKS,
     Covering,
-    epoch_ms,
     read_covering,
     update_statement,
 )
@@ -42,6 +41,7 @@ from marketplace_metering.adapters.dynamodb.settling.outcome_marks import (
     marking,
 )
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
+from marketplace_metering.core.hours import epoch_ms
 
 TRIES = 5
 BATCHES_PER_WORKER = 4  # between two looks at the clock

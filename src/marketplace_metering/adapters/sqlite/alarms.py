@@ -13,6 +13,7 @@ from marketplace_metering.core.identity import Window
 from marketplace_metering.core.ledger import Alarm, AlarmKind
 from marketplace_metering.core.quantity import Quantity
 
+# Not with the view `named_meter`: SQLite would make a list of all meters for a LEFT JOIN with it.
 SELECT = """
 SELECT alarm.*, book.product, book.account, book.dimension, meter.license_arn
 FROM alarm LEFT JOIN meter ON meter.id = alarm.meter_id

@@ -55,6 +55,12 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -65536")
     _create_tables(connection)
+    _execute_all(connection, schema.VIEWS)
+
+
+def _execute_all(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";\n"):
+        connection.execute(statement)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -84,8 +90,7 @@ def _create_tables(connection: sqlite3.Connection) -> None:
                 f"the store has format {version}, this program knows {schema.VERSION}: "
                 "use the version of metering that wrote it, or a newer one"
             )
-        for statement in schema.TABLES.split(";\n"):
-            connection.execute(statement)
+        _execute_all(connection, schema.TABLES)
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
 
 

@@ -9,6 +9,7 @@ from marketplace_metering.adapters.sqlite.connection import writing
 from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.adapters.sqlite.intake import SqliteIntake
 from marketplace_metering.adapters.sqlite.reports import conditions
+from marketplace_metering.adapters.sqlite.row_codec import Row
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.core.record_columns import group_name
 from marketplace_metering.ports import EntryFilter, RecordView
@@ -23,14 +24,11 @@ class SqliteCorrections:
 
     def retry_refused(self, which: EntryFilter) -> int:
         """Make listed usage records pending again; answers how many."""
-        where, values = conditions(which, hour="usage_group.hour")
+        where, values = conditions(which)
         with writing(self._connection):
             rows = self._connection.execute(
-                "SELECT tally.id, tally.record_count FROM tally "
-                "JOIN usage_group ON usage_group.id = tally.group_id "
-                "JOIN meter ON meter.id = usage_group.meter_id "
-                "JOIN book ON book.id = meter.book_id "
-                f"WHERE tally.failure IS NOT NULL AND {where}",
+                "SELECT id, record_count FROM tally JOIN named_group USING (group_id) "
+                f"WHERE failure IS NOT NULL AND {where}",
                 values,
             ).fetchall()
             self._connection.executemany(
@@ -40,42 +38,12 @@ class SqliteCorrections:
 
     def replace(self, view: RecordView, corrected: UsageRecord, now: datetime) -> bool:
         """Take the usage record out of its tally and record the corrected one in its place."""
-        old = view.record
         with self._identities.writing():
-            row = self._connection.execute(
-                "SELECT usage_record.* FROM usage_record "
-                "JOIN tally ON tally.id = usage_record.tally_id "
-                "WHERE usage_record.group_id = ? AND usage_record.created_ns = ? "
-                "AND usage_record.micros = ? AND usage_record.event_id IS ? "
-                "AND tally.entry_id IS NULL",
-                (
-                    self._identities.group(group_name(old)),
-                    old.created_ns,
-                    old.micros,
-                    old.event_id,
-                ),
-            ).fetchone()
-            if row is None or self._is_known_event(old, corrected):
+            row = self._uncovered(view.record)
+            if row is None or self._is_known_event(view.record, corrected):
                 return False
-            group_id, tally_id = row["group_id"], row["tally_id"]
-            self._connection.execute(
-                "DELETE FROM usage_record WHERE group_id = ? AND created_ns = ?",
-                (group_id, old.created_ns),
-            )
-            self._connection.execute(
-                "UPDATE tally SET micros = micros - ?, record_count = record_count - 1, "
-                "is_closed = 1, earliest_ns = (SELECT coalesce(min(created_ns), 0) "
-                "FROM usage_record WHERE usage_record.created_ns BETWEEN ? AND ? "
-                "AND usage_record.group_id = tally.group_id "
-                "AND usage_record.tally_id = tally.id) WHERE id = ?",
-                (old.micros, *old.hour.bounds_ns, tally_id),
-            )
-            self._connection.execute(
-                "DELETE FROM tally WHERE id = ? AND record_count = 0", (tally_id,)
-            )
-            source = f"a correction of {view.source}"
-            intake = SqliteIntake(self._connection, self._identities, source, now)
-            if corrected != old:
+            self._take_out(row, view.record)
+            if corrected != view.record:
                 # Or an application that repeats its input would record the old one once more.
                 self._connection.execute(
                     "INSERT INTO corrected (group_id, created_ns, micros, input_id, event_id, "
@@ -83,6 +51,8 @@ class SqliteCorrections:
                     ":extras)",
                     dict(row),
                 )
+            source = f"a correction of {view.source}"
+            intake = SqliteIntake(self._connection, self._identities, source, now)
             intake.put_in_place(corrected)
         return True
 
@@ -96,3 +66,36 @@ class SqliteCorrections:
             "WHERE event.account = ? AND event.event_id = ?"
         )
         return self._connection.execute(known, name).fetchone() is not None
+
+    def _uncovered(self, record: UsageRecord) -> Row | None:
+        """The row of a usage record as it was shown, if no live entry covers it by now."""
+        found: Row | None = self._connection.execute(
+            "SELECT usage_record.* FROM usage_record JOIN tally ON tally.id = tally_id "
+            "WHERE usage_record.group_id = ? AND created_ns = ? AND usage_record.micros = ? "
+            "AND event_id IS ? AND entry_id IS NULL",
+            (
+                self._identities.group(group_name(record)),
+                record.created_ns,
+                record.micros,
+                record.event_id,
+            ),
+        ).fetchone()
+        return found
+
+    def _take_out(self, row: Row, record: UsageRecord) -> None:
+        """Delete a usage record, and take it out of its tally's sums."""
+        self._connection.execute(
+            "DELETE FROM usage_record WHERE group_id = ? AND created_ns = ?",
+            (row["group_id"], record.created_ns),
+        )
+        self._connection.execute(
+            "UPDATE tally SET micros = micros - ?, record_count = record_count - 1, "
+            "is_closed = 1, earliest_ns = (SELECT coalesce(min(created_ns), 0) "
+            "FROM usage_record WHERE usage_record.created_ns BETWEEN ? AND ? "
+            "AND usage_record.group_id = tally.group_id "
+            "AND usage_record.tally_id = tally.id) WHERE id = ?",
+            (record.micros, *record.hour.bounds_ns, row["tally_id"]),
+        )
+        self._connection.execute(
+            "DELETE FROM tally WHERE id = ? AND record_count = 0", (row["tally_id"],)
+        )

@@ -24,22 +24,16 @@ BOOKS_PER_READ = 500
 KNOWN_MAX = 1_000
 
 PENDING_BOOKS = """
-SELECT DISTINCT meter.book_id FROM tally
-JOIN usage_group ON usage_group.id = tally.group_id
-JOIN meter ON meter.id = usage_group.meter_id
-WHERE tally.entry_id IS NULL AND tally.failure IS NULL
-ORDER BY meter.book_id
+SELECT DISTINCT book_id FROM tally
+JOIN usage_group ON usage_group.id = group_id
+JOIN meter ON meter.id = meter_id
+WHERE entry_id IS NULL AND failure IS NULL
+ORDER BY book_id
 """
 PENDING_GROUPS = """
-SELECT meter.book_id, book.product, book.account, book.dimension, meter.license_arn,
-  usage_group.hour, usage_group.tags, tally.id, tally.micros, tally.record_count,
-  tally.earliest_ns
-FROM meter
-JOIN book ON book.id = meter.book_id
-JOIN usage_group ON usage_group.meter_id = meter.id
-JOIN tally ON tally.group_id = usage_group.id
-WHERE meter.book_id BETWEEN ? AND ? AND tally.entry_id IS NULL AND tally.failure IS NULL
-ORDER BY meter.book_id
+SELECT * FROM named_group JOIN tally USING (group_id)
+WHERE book_id BETWEEN ? AND ? AND entry_id IS NULL AND failure IS NULL
+ORDER BY book_id
 """
 TAKE_TALLY = """
 UPDATE tally SET entry_id = ?, is_closed = 1
@@ -95,7 +89,7 @@ class SqliteLedger:
         live: set[Window] = set()
         released: list[EntryKey] = []
         rows = self._connection.execute(
-            f"{row_codec.ENTRY} WHERE meter.book_id = ? AND entry.hour >= ?",
+            f"{row_codec.ENTRY} WHERE book_id = ? AND hour >= ?",
             (book_id, oldest.number),
         )
         for entry_row in rows:
@@ -260,17 +254,8 @@ class SqliteLedger:
     def _row(self, key: EntryKey) -> row_codec.Row:
         meter = key.window.meter
         row: row_codec.Row | None = self._connection.execute(
-            f"{row_codec.ENTRY} WHERE book.product = ? AND book.account = ? "
-            "AND book.dimension = ? AND meter.license_arn = ? "
-            "AND entry.hour = ? AND entry.serial = ?",
-            (
-                meter.product,
-                meter.account,
-                meter.dimension,
-                meter.license_arn or "",
-                key.window.hour.number,
-                key.serial,
-            ),
+            f"{row_codec.ENTRY} WHERE {row_codec.IS_METER} AND hour = ? AND serial = ?",
+            (*row_codec.meter_values(meter), key.window.hour.number, key.serial),
         ).fetchone()
         assert row is not None, f"no entry {key}"
         return row

@@ -22,35 +22,24 @@ from marketplace_metering.ports import AttemptLog, EntryFilter, EntryView, Recor
 # SQLite's sum() of integers overflows above 2^63, which 923 full windows reach: whole units and
 # millionths are summed apart.
 RECORDED = f"""
-SELECT book.product, by_group.records, by_group.units, by_group.micros FROM (
+SELECT product, records, units, micros FROM (
   SELECT group_id, count(*) AS records, sum(micros / {MICROS_PER_UNIT}) AS units,
     sum(micros % {MICROS_PER_UNIT}) AS micros
   FROM usage_record GROUP BY group_id
-) AS by_group
-JOIN usage_group ON usage_group.id = by_group.group_id
-JOIN meter ON meter.id = usage_group.meter_id
-JOIN book ON book.id = meter.book_id
+) JOIN named_group USING (group_id)
 """
 UNCOVERED = """
-SELECT book.product, tally.failure IS NOT NULL AS is_failed, tally.micros, tally.record_count
-FROM tally JOIN usage_group ON usage_group.id = tally.group_id
-JOIN meter ON meter.id = usage_group.meter_id JOIN book ON book.id = meter.book_id
-WHERE tally.entry_id IS NULL
+SELECT product, failure IS NOT NULL, micros, record_count
+FROM tally JOIN named_group USING (group_id) WHERE entry_id IS NULL
 """
 COVERED = """
-SELECT book.product, entry.state, entry.hour, entry.quantity_micros, entry.record_count, entry.lines
-FROM entry JOIN meter ON meter.id = entry.meter_id JOIN book ON book.id = meter.book_id
-WHERE entry.state <> 'released'
+SELECT product, state, hour, quantity_micros, record_count, lines
+FROM entry JOIN named_meter USING (meter_id) WHERE state <> 'released'
 """
 RECORDS = """
-SELECT usage_record.*, usage_group.hour, usage_group.tags, meter.license_arn, book.product,
-  book.account, book.dimension, tally.entry_id, tally.released_from, tally.failure, input.source
-FROM usage_record
-JOIN usage_group ON usage_group.id = usage_record.group_id
-JOIN meter ON meter.id = usage_group.meter_id
-JOIN book ON book.id = meter.book_id
-JOIN tally ON tally.id = usage_record.tally_id
-JOIN input ON input.id = usage_record.input_id
+SELECT usage_record.*, named_group.*, entry_id, released_from, failure, source
+FROM usage_record JOIN named_group USING (group_id)
+JOIN tally ON tally.id = tally_id JOIN input ON input.id = input_id
 """
 
 
@@ -85,34 +74,25 @@ class SqliteReports:
 
     def entries(self, which: EntryFilter) -> Iterator[EntryView]:
         """Entries by product, account, dimension and hour."""
-        where, values = conditions(which, hour="entry.hour")
+        where, values = conditions(which)
         if which.state is not None:
-            where, values = f"{where} AND entry.state = ?", (*values, which.state)
+            where, values = f"{where} AND state = ?", (*values, which.state)
         limit = -1 if which.limit is None else which.limit
         rows = self._connection.execute(
-            f"{row_codec.ENTRY} WHERE {where} ORDER BY book.product, book.account, book.dimension, "
-            "meter.license_arn, entry.hour, entry.serial LIMIT ?",
+            f"{row_codec.ENTRY} WHERE {where} "
+            "ORDER BY product, account, dimension, license_arn, hour, serial LIMIT ?",
             (*values, limit),
         )
         return (_entry_view(row) for row in rows)
 
     def attempts(self, key: EntryKey) -> Sequence[AttemptLog]:
         """The logged tries of an entry, oldest first."""
-        meter = key.window.meter
+        meter = row_codec.meter_values(key.window.meter)
         rows = self._connection.execute(
-            "SELECT attempt.* FROM attempt JOIN entry ON entry.id = attempt.entry_id "
-            "JOIN meter ON meter.id = entry.meter_id JOIN book ON book.id = meter.book_id "
-            "WHERE book.product = ? AND book.account = ? AND book.dimension = ? "
-            "AND meter.license_arn = ? AND entry.hour = ? AND entry.serial = ? "
-            "ORDER BY attempt.number",
-            (
-                meter.product,
-                meter.account,
-                meter.dimension,
-                meter.license_arn or "",
-                key.window.hour.number,
-                key.serial,
-            ),
+            "SELECT attempt.* FROM entry JOIN named_meter USING (meter_id) "
+            "JOIN attempt ON entry_id = entry.id "
+            f"WHERE {row_codec.IS_METER} AND hour = ? AND serial = ? ORDER BY number",
+            (*meter, key.window.hour.number, key.serial),
         )
         return [
             AttemptLog(
@@ -128,9 +108,8 @@ class SqliteReports:
     def records_at(self, account: str, from_ns: int, to_ns: int) -> Sequence[RecordView]:
         """The usage records of a buyer from an instant up to, not including, another."""
         rows = self._connection.execute(
-            f"{RECORDS} WHERE book.account = ? "
-            "AND usage_record.created_ns >= ? AND usage_record.created_ns < ? "
-            "ORDER BY usage_record.created_ns, book.product, book.dimension",
+            f"{RECORDS} WHERE account = ? AND created_ns >= ? AND created_ns < ? "
+            "ORDER BY created_ns, product, dimension",
             (account, from_ns, to_ns),
         ).fetchall()
         return [self._record_view(row) for row in rows]
@@ -138,17 +117,9 @@ class SqliteReports:
     def waiting(self, meter: Meter, hour: UsageHour) -> Sequence[RecordView]:
         """The usage records of a meter and hour that no live entry covers."""
         rows = self._connection.execute(
-            f"{RECORDS} WHERE book.product = ? AND book.account = ? AND book.dimension = ? "
-            "AND meter.license_arn = ? AND usage_group.hour = ? AND tally.entry_id IS NULL "
-            "AND usage_record.created_ns BETWEEN ? AND ? ORDER BY usage_record.created_ns",
-            (
-                meter.product,
-                meter.account,
-                meter.dimension,
-                meter.license_arn or "",
-                hour.number,
-                *hour.bounds_ns,
-            ),
+            f"{RECORDS} WHERE {row_codec.IS_METER} AND hour = ? AND entry_id IS NULL "
+            "AND created_ns BETWEEN ? AND ? ORDER BY created_ns",
+            (*row_codec.meter_values(meter), hour.number, *hour.bounds_ns),
         ).fetchall()
         return [self._record_view(row) for row in rows]
 
@@ -206,17 +177,17 @@ class SqliteReports:
         )
 
 
-def conditions(which: EntryFilter, hour: str) -> tuple[str, tuple[object, ...]]:
+def conditions(which: EntryFilter) -> tuple[str, tuple[object, ...]]:
     """The WHERE clause of a filter's meter and hour, and the values it binds."""
     wanted = {
-        "book.product = ?": which.product,
-        "book.account = ?": which.account,
-        "book.dimension = ?": which.dimension,
-        "meter.license_arn = ?": which.license_arn,
-        f"{hour} = ?": None if which.hour is None else which.hour.number,
+        "product": which.product,
+        "account": which.account,
+        "dimension": which.dimension,
+        "license_arn": which.license_arn,
+        "hour": None if which.hour is None else which.hour.number,
     }
-    given = {text: value for text, value in wanted.items() if value is not None}
-    return " AND ".join(given) or "1", tuple(given.values())
+    given = {column: value for column, value in wanted.items() if value is not None}
+    return " AND ".join(f"{column} = ?" for column in given) or "1", tuple(given.values())
 
 
 def _entry_view(row: row_codec.Row) -> EntryView:

@@ -53,11 +53,9 @@ def allocations_of(text: str | None) -> tuple[Allocation, ...]:
     )
 
 
-_ENTRY = """
-SELECT entry.*, book.product, book.account, book.dimension, meter.license_arn, meter.book_id
-FROM entry{index} JOIN meter ON meter.id = entry.meter_id JOIN book ON book.id = meter.book_id
-"""
+_ENTRY = "SELECT * FROM entry{index} JOIN named_meter USING (meter_id)"
 ENTRY = _ENTRY.format(index="")
+IS_METER = "product = ? AND account = ? AND dimension = ? AND license_arn = ?"
 IS_UNSETTLED = "state IN ('sealed', 'parked')"
 UNSETTLED_ENTRY = _ENTRY.format(index=" INDEXED BY entry_unsettled")
 
@@ -105,5 +103,10 @@ def renewed(entry: Entry, row: Row) -> Entry:
 
 
 def meter_of(row: Row) -> Meter:
-    """The meter of a row with its book's and its own columns."""
+    """The meter of a row with the columns of `named_meter`."""
     return Meter(row["product"], row["account"], row["dimension"], row["license_arn"] or None)
+
+
+def meter_values(meter: Meter) -> tuple[str, str, str, str]:
+    """What IS_METER binds."""
+    return meter.product, meter.account, meter.dimension, meter.license_arn or ""

@@ -161,3 +161,14 @@ CREATE TABLE alarm (
 ) STRICT;
 CREATE INDEX alarm_undelivered ON alarm (id) WHERE delivered_at_ms IS NULL;
 """
+
+# Temporary: each connection makes its own, and the file stays as every version knows it.
+VIEWS = """
+CREATE TEMP VIEW named_meter AS
+SELECT meter.id AS meter_id, book_id, product, account, dimension, license_arn
+FROM meter JOIN book ON book.id = book_id;
+
+CREATE TEMP VIEW named_group AS
+SELECT usage_group.id AS group_id, hour, tags, named_meter.*
+FROM usage_group JOIN named_meter USING (meter_id);
+"""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, overload
+from typing import NamedTuple, TypeVar, overload
 
 from marketplace_metering.core.hours import NS_PER_HOUR
 from marketplace_metering.core.record import Tags, UsageRecord
+
+Value = TypeVar("Value")
 
 
 class GroupName(NamedTuple):
@@ -23,7 +25,7 @@ class GroupName(NamedTuple):
 
 @dataclass(slots=True)
 class RecordColumns(Sequence[UsageRecord]):
-    """Usage records by column; each is also there as an object, for whoever wants one.
+    """Usage records by column; each can be had as an object as well.
 
     `group_of` numbers the group of each in `groups`. Without event ids or own attributes these
     columns are empty.
@@ -39,32 +41,23 @@ class RecordColumns(Sequence[UsageRecord]):
 
     @classmethod
     def of(cls, records: Sequence[UsageRecord]) -> RecordColumns:
-        """The columns of usage records; they themselves if they are columns."""
+        """The columns of usage records; records that are columns already are given back."""
         if isinstance(records, RecordColumns):
             return records
         return cls().plus(records)
 
     def plus(self, records: Sequence[UsageRecord]) -> RecordColumns:
-        """These and others, which are given as objects."""
+        """The columns of these usage records and of others, which are given as objects."""
         numbers = {name: number for number, name in enumerate(self.groups)}
         group_of = [numbers.setdefault(group_name(each), len(numbers)) for each in records]
         size = len(self)
-        event_ids: Sequence[str | None] = ()
-        if self.event_ids or any(each.event_id is not None for each in records):
-            event_ids = [
-                *(self.event_ids or (None,) * size),
-                *(each.event_id for each in records),
-            ]
-        extras: Sequence[Mapping[str, object]] = ()
-        if self.extras or any(each.extras for each in records):
-            extras = [*(self.extras or ({},) * size), *(each.extras for each in records)]
         return RecordColumns(
             list(numbers),
             self.group_of + group_of,
             self.created_ns + [each.created_ns for each in records],
             self.micros + [each.micros for each in records],
-            event_ids,
-            extras,
+            _joined(self.event_ids or [None] * size, [each.event_id for each in records]),
+            _joined(self.extras or [{}] * size, [each.extras for each in records]),
             self._objects | dict(enumerate(records, size)),
         )
 
@@ -99,11 +92,11 @@ class RecordColumns(Sequence[UsageRecord]):
         )
 
     def number_of(self, record: UsageRecord) -> int:
-        """Where an object stands that came from here."""
+        """The row of an object that this gave out or took in; raises StopIteration otherwise."""
         return next(number for number, each in self._objects.items() if each is record)
 
     def only(self, numbers: Sequence[int]) -> RecordColumns:
-        """The columns of some of them."""
+        """The columns of the usage records in the rows of these numbers."""
         return RecordColumns(
             self.groups,
             [self.group_of[number] for number in numbers],
@@ -112,6 +105,11 @@ class RecordColumns(Sequence[UsageRecord]):
             [self.event_ids[number] for number in numbers] if self.event_ids else (),
             [self.extras[number] for number in numbers] if self.extras else (),
         )
+
+
+def _joined(first: Sequence[Value], second: Sequence[Value]) -> Sequence[Value]:
+    """A column of both; an empty one if no usage record has such a value."""
+    return [*first, *second] if any(first) or any(second) else ()
 
 
 def group_name(record: UsageRecord) -> GroupName:

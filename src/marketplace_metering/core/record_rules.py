@@ -8,7 +8,8 @@ the seller's own and are kept untouched.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -104,70 +105,114 @@ PENDING_VALUES: Final = (PENDING, *SHARDS)
 
 def read_record(item: Mapping[str, object], now: datetime) -> UsageRecord | tuple[Problem, ...]:
     """The usage record that the attributes describe, or every problem that they have."""
-    problems: list[Problem] = []
     extras = {name: item[name] for name in item if name not in KNOWN}
-    for name in REQUIRED:
-        if item.get(name) is None:
-            problems.append(_missing(name, extras))
-    if extras:
-        problems.extend(_misspelt_license(extras))
-    account = _text(item, "customerAWSAccountId", problems)
-    if account is not None and not ACCOUNT.fullmatch(account):
-        problems.append(
-            Problem.of(
-                "customerAWSAccountId",
-                account,
-                f"must be exactly 12 digits, this has {len(account)} characters",
-                "use the account id that ResolveCustomer returned, leading zeros included",
-            )
-        )
-    product = _text(item, "productCode", problems)
-    if product is not None and not PRODUCT_CODE.fullmatch(product):
-        problems.append(
-            Problem.of(
-                "productCode",
-                product,
-                "must be 1 to 255 letters, digits or -/=:_.@",
-                "copy the product code from the AWS Marketplace Management Portal",
-            )
-        )
-    dimension = _text(item, "dimension", problems)
-    if dimension is not None and not 1 <= len(dimension) <= DIMENSION_LENGTH_MAX:
-        problems.append(
-            Problem.of(
-                "dimension",
-                dimension,
-                "must be 1 to 255 characters",
-                "use the API name of a dimension of the listing, upper and lower case as there",
-            )
-        )
+    problems = _misspelt_license(extras) if extras else []
+    account = _ACCOUNT.read(item, problems)
+    product = _PRODUCT.read(item, problems)
+    dimension = _DIMENSION.read(item, problems)
     created_ns = _created_ns(item.get("create_timestamp"), now, problems)
     micros = _micros(item.get("quantity"), problems)
-    _check_pending(item.get("metering_pending"), problems)
-    license_arn = _license(item.get("licenseArn"), problems)
+    pending = _PENDING.read(item, problems)
+    license_arn = _LICENSE.read(item, problems)
     tags = _tags(item.get("tags"), problems)
-    event_id = _event_id(item.get("event_id"), problems)
-    if problems:
-        return tuple(problems)
-    assert account is not None and product is not None and dimension is not None
-    assert created_ns is not None and micros is not None
+    event_id = _EVENT.read(item, problems)
+    if (
+        problems
+        or (account is None or product is None or dimension is None)
+        or (created_ns is None or micros is None or pending is None)
+    ):
+        missing = [_missing(name, extras) for name in REQUIRED if item.get(name) is None]
+        return (*missing, *problems)
     return UsageRecord(
         account, product, dimension, created_ns, micros, license_arn, tags, event_id, extras
     )
 
 
-def _check_pending(value: object, problems: list[Problem]) -> None:
-    if value is None or value in PENDING_VALUES:
-        return
-    problems.append(
-        Problem.of(
-            "metering_pending",
-            value,
-            'must be the string "true" for usage that is to be metered',
-            'write "metering_pending": "true", in quotes; a record that was metered before '
-            "is not recorded again",
-        )
-    )
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """How an attribute that holds a string is read."""
+
+    name: str
+    is_right: Callable[[str], object]
+    rule: str  # {size} stands for the number of characters
+    fix: str
+    tells_kind: bool = True  # that another type was given, or half a character
+
+    def read(self, item: Mapping[str, object], problems: list[Problem]) -> str | None:
+        """The text if there is one and it is right; adds what is wrong with it."""
+        value = item.get(self.name)
+        if isinstance(value, str) and self.is_right(value):
+            return value
+        if value is not None:
+            problems.append(self._problem(value))
+        return None
+
+    def _problem(self, value: object) -> Problem:
+        rule, fix = self.rule, self.fix
+        if self.tells_kind and not isinstance(value, str):
+            rule, fix = f"must be a string, this is {_kind(value)}", "write it in quotes"
+        elif isinstance(value, str):
+            if self.tells_kind and not is_text(value):
+                rule, fix = NO_TEXT, "write it in UTF-8"
+            rule = rule.format(size=len(value))
+        return Problem.of(self.name, value, rule, fix)
+
+
+_WHOLE = r"[^\ud800-\udfff]"  # no half of a character: what `is_text` says of a string
+NO_TEXT = "it holds half of a character (a lone surrogate)"
+
+
+def is_text(value: str) -> bool:
+    """Whether the string can be written at all; JSON lets half a character through."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_ACCOUNT = _Text(
+    "customerAWSAccountId",
+    ACCOUNT.fullmatch,
+    "must be exactly 12 digits, this has {size} characters",
+    "use the account id that ResolveCustomer returned, leading zeros included",
+)
+_PRODUCT = _Text(
+    "productCode",
+    PRODUCT_CODE.fullmatch,
+    "must be 1 to 255 letters, digits or -/=:_.@",
+    "copy the product code from the AWS Marketplace Management Portal",
+)
+_DIMENSION = _Text(
+    "dimension",
+    re.compile(f"{_WHOLE}{{1,{DIMENSION_LENGTH_MAX}}}").fullmatch,
+    f"must be 1 to {DIMENSION_LENGTH_MAX} characters",
+    "use the API name of a dimension of the listing, upper and lower case as there",
+)
+_PENDING = _Text(
+    "metering_pending",
+    frozenset(PENDING_VALUES).__contains__,
+    'must be the string "true" for usage that is to be metered',
+    'write "metering_pending": "true", in quotes; a record that was metered before is not '
+    "recorded again",
+    tells_kind=False,
+)
+_LICENSE = _Text(
+    "licenseArn",
+    LICENSE_ARN.fullmatch,
+    "must be a licence ARN such as arn:aws:license-manager::111122223333:license:l-0123",
+    "store and send exactly what ResolveCustomer returned",
+    tells_kind=False,
+)
+_EVENT = _Text(
+    "event_id",
+    re.compile(f"{_WHOLE}{{1,{EVENT_ID_LENGTH_MAX}}}").fullmatch,
+    f"must be a string of 1 to {EVENT_ID_LENGTH_MAX} characters",
+    "give each event one id of its own",
+    tells_kind=False,
+)
 
 
 def _missing(name: str, extras: Mapping[str, object]) -> Problem:
@@ -196,40 +241,6 @@ def _misspelt_license(extras: Mapping[str, object]) -> list[Problem]:
         for name in extras
         if looks_like_license(name)
     ]
-
-
-def _text(item: Mapping[str, object], name: str, problems: list[Problem]) -> str | None:
-    value = item.get(name)
-    if value is None:
-        return None
-    if isinstance(value, str):
-        if is_text(value):
-            return value
-        problems.append(Problem.of(name, value, NO_TEXT, "write it in UTF-8"))
-        return None
-    problems.append(
-        Problem.of(
-            name,
-            value,
-            f"must be a string, this is {_kind(value)}",
-            "write it in quotes",
-        )
-    )
-    return None
-
-
-NO_TEXT = "it holds half of a character (a lone surrogate)"
-
-
-def is_text(value: str) -> bool:
-    """Whether the string can be written at all; JSON lets half a character through."""
-    if value.isascii():
-        return True
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _kind(value: object) -> str:
@@ -336,22 +347,6 @@ def _micros(value: object, problems: list[Problem]) -> int | None:
     return None
 
 
-def _license(value: object, problems: list[Problem]) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str) and LICENSE_ARN.fullmatch(value):
-        return value
-    problems.append(
-        Problem.of(
-            "licenseArn",
-            value,
-            "must be a licence ARN such as arn:aws:license-manager::111122223333:license:l-0123",
-            "store and send exactly what ResolveCustomer returned",
-        )
-    )
-    return None
-
-
 def _tags(value: object, problems: list[Problem]) -> Tags:
     if value is None:
         return ()
@@ -378,13 +373,3 @@ def _tags(value: object, problems: list[Problem]) -> Tags:
     if problems:
         return ()
     return tuple(sorted(value.items()))
-
-
-def _event_id(value: object, problems: list[Problem]) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str) and 1 <= len(value) <= EVENT_ID_LENGTH_MAX and is_text(value):
-        return value
-    rule = f"must be a string of 1 to {EVENT_ID_LENGTH_MAX} characters"
-    problems.append(Problem.of("event_id", value, rule, "give each event one id of its own"))
-    return None

@@ -12,14 +12,14 @@ from marketplace_metering.core.quantity import total
 
 
 class SystemClock:
-    """Real time."""
+    """The clock of this machine; see `ports.Clock`."""
 
     def now(self) -> datetime:
         """The present instant, in UTC."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        """Really wait."""
+        """Wait so many seconds; not at all if the number is negative."""
         time.sleep(max(seconds, 0.0))
 
 

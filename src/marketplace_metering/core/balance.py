@@ -17,7 +17,7 @@ class Sum(NamedTuple):
     records: int = 0
 
     def plus(self, other: Sum) -> Sum:
-        """Both together."""
+        """The sum of both, in quantity and in usage records."""
         return Sum(self.quantity + other.quantity, self.records + other.records)
 
 

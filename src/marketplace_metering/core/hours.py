@@ -93,20 +93,20 @@ def epoch_ns(at: datetime) -> int:
 
 
 def epoch_ms(at: datetime) -> int:
-    """Milliseconds since 1970, cut."""
+    """Whole milliseconds since 1970; what is below one is cut off."""
     elapsed = at - EPOCH
     return (elapsed.days * 86_400 + elapsed.seconds) * 1_000 + elapsed.microseconds // 1_000
 
 
 def epoch_s(at: datetime) -> int:
-    """Seconds since 1970, cut."""
+    """Whole seconds since 1970; what is below one is cut off."""
     elapsed = at - EPOCH
     return elapsed.days * 86_400 + elapsed.seconds
 
 
 def stamp_s(stamp: datetime) -> int:
-    """Seconds since 1970 of a time stamp, as AWS takes it: exact, or it asserts."""
-    assert stamp.microsecond == 0, "a stamp is a whole second (R7)"
+    """Seconds since 1970 of a time stamp for AWS; asserts unless they are whole."""
+    assert stamp.microsecond == 0, "a stamp is a whole second [R7]"
     return epoch_s(stamp)
 
 

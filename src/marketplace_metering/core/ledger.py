@@ -42,7 +42,7 @@ from marketplace_metering.core.remedies import explain
 
 
 class State(StrEnum):
-    """Where an entry stands."""
+    """Where an entry stands on its way; TRANSITIONS says where it can go."""
 
     SEALED = "sealed"
     PARKED = "parked"
@@ -184,7 +184,7 @@ class Attempt:
 class AfterRelease(StrEnum):
     """What becomes of the usage records of a released entry."""
 
-    PENDING = "pending"  # AWS never judged them: they are planned anew, as late usage
+    PENDING = "pending"  # AWS never judged them: they are sealed again, as late usage
     FAILED = "failed"  # AWS refused them: listed until a person corrects and retries them
 
 
@@ -254,7 +254,7 @@ def expire(entry: Entry, now: datetime) -> Change | None:
         return None
     if entry.begun == entry.refused:
         members = AfterRelease.FAILED if entry.state is State.PARKED else AfterRelease.PENDING
-        why = entry.reason or "AWS was not reached in time; the usage is planned anew as late usage"
+        why = entry.reason or "AWS was not reached in time; the usage is sealed again as late usage"
         text = f"the deadline {entry.deadline:%Y-%m-%d %H:%M:%SZ} passed unbilled. {why}"
         released = _move(entry, State.RELEASED, reason=text)
         return Change(released, None, _alarm(AlarmKind.RELEASED, entry, text, now), members)
@@ -267,7 +267,7 @@ def expire(entry: Entry, now: datetime) -> Change | None:
 
 
 def release(entry: Entry, why: str) -> Change | None:
-    """Free the members of an unsettled entry for planning anew, if AWS has certainly none of it."""
+    """Free the members of an unsettled entry to be planned again, if AWS has certainly none."""
     if entry.state.is_settled or entry.begun != entry.refused:
         return None
     return Change(_move(entry, State.RELEASED, reason=why), frees=AfterRelease.PENDING)

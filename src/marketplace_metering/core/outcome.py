@@ -79,7 +79,7 @@ class Fault(StrEnum):
     THROTTLED = "throttled"  # slow down and send the same again
     UNREACHABLE = "unreachable"  # the call did not leave this machine
     PRODUCT = "product"  # the configuration of this product: leave its usage alone, go on
-    ACCOUNT = "account"  # credentials or set-up: nothing can be sent until a person mends it
+    ACCOUNT = "account"  # credentials or set-up: nothing can be sent until a person fixes it
 
 
 Key = TypeVar("Key")

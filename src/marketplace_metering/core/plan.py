@@ -157,7 +157,7 @@ class _Draft:
 
 
 def _age(group: Group) -> tuple[object, ...]:
-    """Oldest first, and the same order whatever order a store reads them in."""
+    """Oldest first; the same order in whichever order a store reads them."""
     licence = group.meter.license_arn or ""
     size = (group.quantity, group.record_count)
     return (group.hour, group.earliest_ns, licence, group.tags, *size)

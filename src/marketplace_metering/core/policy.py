@@ -64,12 +64,12 @@ class Policy:
             raise InvalidSettingError("requests_per_second", self.requests_per_second, "above 0")
 
     def late_usage_of(self, product: str) -> LateUsage:
-        """The choice for a product."""
+        """What is done with a product's late usage: its own choice, or the general one."""
         return self.late_by_product.get(product, self.late)
 
 
 class InvalidSettingError(ValueError):
-    """A setting outside its range: whoever configured it has to change it."""
+    """A setting outside its range: a person has to change it."""
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
         super().__init__(f"setting {name} = {value} refused: must be {allowed}")

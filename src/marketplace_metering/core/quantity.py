@@ -57,7 +57,7 @@ QUANTITY_MAX = Quantity(QUANTITY_MICROS_MAX)
 
 
 def total(quantities: Iterable[Quantity]) -> Quantity:
-    """The exact sum."""
+    """The exact sum, of any number of quantities and of any size."""
     return Quantity(sum([quantity.micros for quantity in quantities]))
 
 
@@ -81,7 +81,7 @@ def micros_of(number: int | Decimal) -> int | None:
 
 
 def parse_quantity(text: str) -> Quantity:
-    """Read back what `str(quantity)` printed."""
+    """The quantity that `str(quantity)` printed; asserts if it has more than six decimals."""
     micros = micros_of(Decimal(text))
     assert micros is not None, f"{text} has more than six decimals"
     return Quantity(micros)

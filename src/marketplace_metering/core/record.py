@@ -39,7 +39,7 @@ class UsageRecord:
 
     @property
     def quantity(self) -> Quantity:
-        """The amount used."""
+        """How much was used, exactly."""
         return Quantity(self.micros)
 
 

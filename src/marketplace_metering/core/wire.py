@@ -1,7 +1,7 @@
 """The element of `UsageRecords` that an entry becomes, and the reading of what comes back.
 
 The same entry always gives the same bytes (money rule 1), under either identity but never both
-(rule 12). Answers are matched by key, never by position, and whatever is missing, doubled or
+(rule 12). Answers are matched by key, never by position, and what is missing, doubled or
 unknown is no answer (rule 7, [Q21]).
 """
 

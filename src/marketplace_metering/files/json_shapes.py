@@ -2,8 +2,8 @@
 
 Millions of lines differ in a few numbers. The *shape* of a line is its text without its values:
 names, order and spaces. When a line of a new shape, or with a new buyer, product, dimension,
-licence or set of tags, comes by, it is read with care (`formats`, `record.read_record`). If it is
-right, then whatever has the same shape and the same names is right as well, as long as its time
+licence or set of tags, comes by, it is read with care (`json_lines`, `read_record`). If it is
+right, then each line of the same shape and the same names is right as well, as long as its time
 and its quantity are: only these are looked at. So `read_record` stays the one place that says what
 a usage record is, and a line that is plain here means exactly what it means there.
 
@@ -148,7 +148,7 @@ class _PlainBatch:
     extras: list[Mapping[str, object]] = field(default_factory=list)
 
     def columns(self) -> RecordColumns:
-        """All of it."""
+        """What was found, as columns."""
         return RecordColumns(
             list(self.numbers),
             self.group_of,
@@ -252,7 +252,7 @@ class PlainLines:
 
 
 def _all_but(values: Sequence[Value], wrong: Collection[int]) -> Sequence[Value]:
-    """The others."""
+    """The values but for those at the wrong places."""
     if not wrong:
         return values
     gone = set(wrong)

@@ -28,7 +28,7 @@ class Content(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """One billed usage record."""
+    """A usage record that AWS accepted, and so bills."""
 
     metering_record_id: str
     region: str
@@ -89,7 +89,7 @@ class Audit:
     _unsafe: set[Window] = field(default_factory=set)
 
     def add_request(self, request: Request) -> None:
-        """Log one request, whatever came of it."""
+        """Log one request and its outcome."""
         self.requests.append(request)
         self.request_counts[request.outcome] += 1
 

@@ -79,7 +79,7 @@ class Registration:
     subscription: Subscription
 
     def expired(self, now: int) -> bool:
-        """Whether ResolveCustomer answers ExpiredTokenException."""
+        """Whether the token is too old for ResolveCustomer (ExpiredTokenException)."""
         return now - self.issued >= TOKEN_LIFE
 
 

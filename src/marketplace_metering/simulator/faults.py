@@ -18,7 +18,7 @@ from marketplace_metering.simulator.wire import DEFAULT_REGION
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """ThrottlingException; nothing processed."""
+    """The call is refused with ThrottlingException, and nothing is processed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """The answer takes some seconds."""
+    """The call takes some seconds, and is processed."""
 
     seconds: float
 
@@ -101,7 +101,7 @@ class FaultySimulator:
     _random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
-        """Start the dice."""
+        """Begin with the faults that it was constructed with."""
         self.plan(self.scheduled, self.chances, self.seed)
 
     def plan(

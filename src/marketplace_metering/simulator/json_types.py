@@ -27,11 +27,11 @@ class Problems:
         self._found: list[str] = []
 
     def say(self, problem: str) -> None:
-        """Add a problem in words."""
+        """Add a problem in words of its own."""
         self._found.append(problem)
 
     def missing(self, path: str) -> None:
-        """A required member is absent."""
+        """Add the problem that a required member is absent."""
         self._found.append(_sentence("null", path, "must not be null"))
 
     def length(self, value: str | list[object], path: str, low: int, high: int) -> None:

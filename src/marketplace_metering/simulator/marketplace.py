@@ -56,7 +56,7 @@ class Marketplace(Protocol):
         now: datetime,
         region: str = DEFAULT_REGION,
     ) -> Answer:
-        """The answer to one call."""
+        """AWS's answer to one call at an instant, in a region."""
 
 
 class MarketplaceSimulator:

@@ -214,7 +214,7 @@ class Metering:
 def result(
     record: Record, status: Status, readings: Readings, record_id: str | None = None
 ) -> Body:
-    """One element of Results."""
+    """One element of `Results`: the record as AWS repeats it, its status and its id."""
     echo: Mapping[str, object] = record.echo
     if readings.echoed_quantity == "decimal":
         kept = {name: value for name, value in echo.items() if name != "Quantity"}

@@ -14,7 +14,7 @@ _DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,9})(\.[0-9]{1,6})?")
 
 
 def whole_quantity(value: int) -> int:
-    """A whole number in millionths."""
+    """The millionths of a whole `Quantity`."""
     return value * ONE
 
 

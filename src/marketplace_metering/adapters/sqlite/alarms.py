@@ -54,7 +54,7 @@ def undelivered(connection: sqlite3.Connection) -> list[tuple[int, Alarm]]:
 
 
 def delivered(connection: sqlite3.Connection, numbers: Sequence[int], now: datetime) -> None:
-    """Confirm the delivery of alarms."""
+    """Note that the alarms of these numbers were delivered."""
     with writing(connection):
         connection.executemany(
             "UPDATE alarm SET delivered_at_ms = ? WHERE id = ?",

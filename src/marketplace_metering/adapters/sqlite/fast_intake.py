@@ -1,7 +1,7 @@
-"""Adding usage records all at once: a handful of statements, whatever their number.
+"""Adding usage records all at once: a handful of statements for any number of them.
 
 It is a bet: that no place is taken, no event is known and no tally is full. Where it is lost
-nothing has been done, and `records` looks at the usage records one by one.
+nothing has been done, and `intake` looks at the usage records one by one.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ _Sum = tuple[int, int, int]  # millionths, usage records, the earliest of them
 
 
 def _sums(columns: RecordColumns) -> list[_Sum]:
-    """Those of each group."""
+    """The sum, number and earliest time of the usage records of each group."""
     size = len(columns.groups)
     micros, counts, earliest_ns = [0] * size, [0] * size, [LATEST_NS] * size
     rows = zip(columns.group_of, columns.micros, columns.created_ns, strict=True)

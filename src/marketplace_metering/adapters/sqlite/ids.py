@@ -44,7 +44,7 @@ class Identities:
         self._lanes.clear()
 
     def book(self, key: BookKey) -> int:
-        """The number of a book."""
+        """The number of a book, which is inserted if it is new."""
         return self._number(
             "SELECT id FROM book WHERE product = ? AND account = ? AND dimension = ?",
             "INSERT INTO book (product, account, dimension) VALUES (?, ?, ?)",
@@ -52,7 +52,7 @@ class Identities:
         )
 
     def meter(self, meter: Meter) -> int:
-        """The number of a meter."""
+        """The number of a meter, which is inserted with its book if it is new."""
         number = self._meters.get(meter)
         if number is None:
             if len(self._meters) >= CACHED_MAX:
@@ -66,7 +66,7 @@ class Identities:
         return number
 
     def group(self, name: GroupName) -> int:
-        """The number of a group."""
+        """The number of a group, which is inserted with its meter if it is new."""
         number = self._groups.get(name)
         if number is None:
             if len(self._groups) >= CACHED_MAX:
@@ -82,7 +82,7 @@ class Identities:
         return number
 
     def lane(self, lane: Lane) -> int:
-        """The number of a lane."""
+        """The number of a lane, which is inserted if it is new."""
         number = self._lanes.get(lane)
         if number is None:
             number = self._number(

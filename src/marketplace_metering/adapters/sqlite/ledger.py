@@ -64,7 +64,7 @@ class _Stale(Exception):  # noqa: N818 - no error: someone else was first, and i
 
 
 class SqliteLedger:
-    """See `ports.Ledger`."""
+    """The ledger in one SQLite file; see `ports.Ledger`."""
 
     def __init__(self, connection: sqlite3.Connection, identities: Identities) -> None:
         self._connection = connection
@@ -77,7 +77,7 @@ class SqliteLedger:
         book_ids = [row[0] for row in self._connection.execute(PENDING_BOOKS)]
         for start in range(0, len(book_ids), BOOKS_PER_READ):
             part = book_ids[start : start + BOOKS_PER_READ]
-            # Books first, groups second: whatever is recorded in between is only more usage.
+            # Books first, groups second: what is recorded in between is only more usage.
             books = {book_id: self._book(book_id, oldest) for book_id in part}
             rows = self._connection.execute(PENDING_GROUPS, (part[0], part[-1])).fetchall()
             for book_id, group_rows in groupby(rows, key=lambda row: row["book_id"]):

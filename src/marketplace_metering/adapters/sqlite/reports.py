@@ -44,7 +44,7 @@ JOIN tally ON tally.id = tally_id JOIN input ON input.id = input_id
 
 
 class SqliteReports:
-    """Reads what the store wrote."""
+    """Reports on one SQLite file, beside its store or another process."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

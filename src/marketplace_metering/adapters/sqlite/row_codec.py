@@ -17,34 +17,34 @@ Row = Mapping[str, Any]
 
 
 def tags_text(tags: Tags) -> str:
-    """Tags as sorted JSON pairs."""
+    """Tags as they are stored: JSON of sorted pairs."""
     return json.dumps(tags) if tags else "[]"
 
 
 def tags_of(text: str) -> Tags:
-    """Tags from sorted JSON pairs."""
+    """The tags that `tags_text` wrote."""
     return () if text == "[]" else tuple((key, value) for key, value in json.loads(text))
 
 
 def lines_text(lines: tuple[Line, ...]) -> str:
-    """Lines as JSON."""
+    """Lines as they are stored: JSON of hour, millionths and number of records."""
     return json.dumps([[hour.number, quantity.micros, n] for hour, quantity, n in lines])
 
 
 def lines_of(text: str) -> tuple[Line, ...]:
-    """Lines from JSON."""
+    """The lines that `lines_text` wrote."""
     return tuple(Line(UsageHour(h), Quantity(micros), n) for h, micros, n in json.loads(text))
 
 
 def allocations_text(allocations: tuple[Allocation, ...]) -> str | None:
-    """Allocations as JSON, if there are any."""
+    """Allocations as they are stored: JSON of tags and millionths, None without any."""
     if not allocations:
         return None
     return json.dumps([[tags, quantity.micros] for tags, quantity in allocations])
 
 
 def allocations_of(text: str | None) -> tuple[Allocation, ...]:
-    """Allocations from JSON."""
+    """The allocations that `allocations_text` wrote."""
     if text is None:
         return ()
     return tuple(
@@ -108,5 +108,5 @@ def meter_of(row: Row) -> Meter:
 
 
 def meter_values(meter: Meter) -> tuple[str, str, str, str]:
-    """What IS_METER binds."""
+    """The values that IS_METER binds, in its order."""
     return meter.product, meter.account, meter.dimension, meter.license_arn or ""

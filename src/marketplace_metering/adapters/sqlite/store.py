@@ -39,7 +39,7 @@ class SqliteStore(SqliteLedger):
         return self._identities
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file; the store is not used again."""
         self._connection.close()
 
     def intake(self, source: str, now: datetime) -> SqliteIntake:
@@ -51,5 +51,5 @@ class SqliteStore(SqliteLedger):
         return alarms.undelivered(self._connection)
 
     def alarms_delivered(self, numbers: Sequence[int], now: datetime) -> None:
-        """Confirm the delivery of alarms."""
+        """Note that the alarms of these numbers were delivered."""
         alarms.delivered(self._connection, numbers, now)

@@ -32,7 +32,7 @@ class Fields:
         return self._members.get(name) is not None
 
     def text(self, name: str) -> str:
-        """A required string."""
+        """A required string that is not empty; raises AdminError, as each of these readers."""
         value = self._members.get(name)
         if not isinstance(value, str) or not value:
             raise AdminError(400, f"{name} is missing; send it as a string that is not empty")
@@ -43,7 +43,7 @@ class Fields:
         return self.text(name) if name in self else None
 
     def account(self, name: str) -> str:
-        """A required AWS account id."""
+        """A required AWS account id: 12 digits in a string."""
         value = self.text(name)
         if len(value) != 12 or not (value.isascii() and value.isdigit()):
             raise AdminError(400, f"{name} {value!r} is no AWS account; send 12 digits as a string")
@@ -55,7 +55,7 @@ class Fields:
         return None if value is None else read_instant(value, name)
 
     def number(self, name: str, low: float, high: float, default: float) -> float:
-        """A number of a range."""
+        """A number from `low` to `high`, both included."""
         value = self._members.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise AdminError(400, f"{name} must be a number, not {value!r}")
@@ -71,7 +71,7 @@ class Fields:
         return value
 
     def flag(self, name: str, *, default: bool) -> bool:
-        """A boolean."""
+        """True or false; the default if it is not sent."""
         value = self._members.get(name, default)
         if not isinstance(value, bool):
             raise AdminError(400, f"{name} must be true or false, not {value!r}")
@@ -85,7 +85,7 @@ class Fields:
         return value
 
     def texts(self, name: str) -> list[str]:
-        """A list of strings."""
+        """A required list of strings, which may be empty."""
         value = self._members.get(name)
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise AdminError(400, f"{name} must be a list of strings")

@@ -18,7 +18,7 @@ RECENT = 100
 
 
 def show_products(simulator: MarketplaceSimulator) -> Body:
-    """Every declared product."""
+    """Every declared product, with its dimensions and their prices."""
     return {
         "products": [
             {

@@ -12,11 +12,13 @@ from typing import ClassVar
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from marketplace_metering.core.event import place_of
 from marketplace_metering.core.hours import epoch_ns
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.policy import LateUsage, Policy, Scope
 from marketplace_metering.core.quantity import parse_quantity
 from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.ports import EntryFilter
 from tests.differential import operations as op
 from tests.differential.operations import BUYERS
@@ -101,6 +103,14 @@ class Stories(RuleBasedStateMachine):
         if hasattr(self, "twins"):
             self.twins.close()
 
+    def used_ns(self, use: Use) -> int:
+        """When it was, in nanoseconds; an event is at its place, as a recorder writes it.
+
+        So both stores keep it there: only the one on DynamoDB would move it within its second.
+        """
+        ns, event_id = epoch_ns(self.used_at(use)), use[4]
+        return ns if event_id is None else place_of(event_id, ns)
+
     def used_at(self, use: Use) -> datetime:
         """When it was: never on a whole second, and each lane at seconds of its own.
 
@@ -122,7 +132,7 @@ class Stories(RuleBasedStateMachine):
         said: dict[str, object] = {
             "customerAWSAccountId": meter.account,
             "productCode": meter.product,
-            "create_timestamp": epoch_ns(self.used_at(use)) // 1_000_000,
+            "create_timestamp": "!",
             "dimension": meter.dimension,
             "quantity": "?",
             "metering_pending": "true",
@@ -132,6 +142,7 @@ class Stories(RuleBasedStateMachine):
         }
         there = {name: value for name, value in said.items() if value is not None}
         line = json.dumps(there).replace('"?"', quantity)
+        line = line.replace('"!"', timestamp_text(self.used_ns(use)))
         return line if spoil is None else SPOILED[spoil](line)
 
     # Recording
@@ -152,7 +163,7 @@ class Stories(RuleBasedStateMachine):
                 use[0].account,
                 use[0].product,
                 use[0].dimension,
-                epoch_ns(self.used_at(use)),
+                self.used_ns(use),
                 parse_quantity(use[1]).micros,
                 use[0].license_arn,
                 tuple(sorted(use[3].items())),

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pytest
 
+from marketplace_metering.core.event import place_of
 from marketplace_metering.core.policy import LateUsage, Policy, Scope
 from marketplace_metering.core.quantity import total
 from marketplace_metering.core.record import UsageRecord
@@ -36,6 +37,12 @@ SEAL, REJECTS = Seal(Scope.CLOSED_HOURS), Policy(late=LateUsage.REJECT)
 
 def recorded(source: str, *uses: UsageRecord) -> RecordDirectly:
     return RecordDirectly(source, uses)
+
+
+def event_of(used: UsageRecord, event_id: str) -> UsageRecord:
+    """The usage as an event, at its place: where both stores keep it."""
+    place_ns = place_of(event_id, used.created_ns)
+    return replace(used, created_ns=place_ns, event_id=event_id)
 
 
 def repaired(name: str, number: int = 0) -> Repair:
@@ -81,7 +88,7 @@ def test_usage_that_was_repaired_or_given_back_has_an_age(twins: Twins) -> None:
 
 def test_an_event_that_a_repair_gave_to_another_buyer_counts_once(twins: Twins) -> None:
     """The embedded store forgot the event, and took other content under its id for a new one."""
-    event = usage(EARLY, 5, event_id="e1")
+    event = event_of(usage(EARLY, 5), "e1")
     tell(twins, recorded("app", event), repaired("another buyer"))
     tell(twins, recorded("app again", event, replace(event, tags=(("team", "red"),))))
     assert [pending(side) for side in twins.sides] == ["5", "5"]
@@ -118,6 +125,7 @@ def test_an_event_hides_no_usage_record_that_is_repeated(twins: Twins) -> None:
 
     It had looked for a place for the event, and left the places before it out for the other one.
     """
-    plain, event = usage(EARLY, 5), usage(EARLY, 5, event_id="e1")
+    event = event_of(usage(EARLY, 5), "e1")
+    plain = replace(event, event_id=None)
     tell(twins, recorded("app", plain), recorded("app again", event, plain))
     assert [pending(side) for side in twins.sides] == ["10", "10"]

@@ -84,7 +84,7 @@ def test_a_subscription_repaired_in_time_heals_by_retry(
     simulator.simulator.declare("abc123xyz456", {"users": None})
     metering("record", stdin=usage(create_timestamp=an_hour_ago_ms()))
     assert metering("run").exit_code == 3
-    assert metering("run").stdout.splitlines()[-1] == "ended because what is left is due later"
+    assert metering("run").stdout.splitlines()[-1] == "ended because the rest is due later"
     simulator.simulator.subscribe(
         "abc123xyz456", "123456789012", starts_at=datetime(2026, 1, 1, tzinfo=UTC)
     )

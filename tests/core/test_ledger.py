@@ -130,7 +130,7 @@ def test_a_duplicate_is_ours_only_after_an_own_unrefused_attempt(
     if state is State.PRESUMED:
         assert change.alarm is None
         assert change.entry.reason == (
-            "AWS holds the record: an earlier own attempt, whose answer was lost, was accepted"
+            "AWS has the record: it accepted an earlier attempt of ours, whose answer was lost"
         )
     else:
         assert change.alarm is not None

@@ -90,7 +90,7 @@ def test_nothing_of_the_input_is_changed_by_reading_it() -> None:
 
 ACCOUNT_FIX = "use the account id that ResolveCustomer returned, leading zeros included"
 PRODUCT_FIX = "copy the product code from the AWS Marketplace Management Portal"
-DIMENSION_FIX = "use the API name of a dimension of the listing, upper and lower case as there"
+DIMENSION_FIX = "use the API name of a dimension of the listing, with the same upper and lower case"
 AMOUNT = "must be a number from 0 to 9999999999.999999 with at most six decimals"
 TIME_FIX = "give the Unix time of the usage in milliseconds"
 TIME_TYPE_FIX = "give the Unix time in milliseconds as a number, without quotes or float"
@@ -253,11 +253,11 @@ def tag_rule(what: str, longest: int) -> str:
         ),
         (
             {"quantity": Decimal("0.0000001")},
-            f"quantity 1E-7 refused: {AMOUNT}; round it to six decimals where it is measured",
+            f"quantity 1E-7 refused: {AMOUNT}; round it to six decimals where you measure it",
         ),
         (
             {"quantity": Decimal("1.0000001")},
-            f"quantity 1.0000001 refused: {AMOUNT}; round it to six decimals where it is measured",
+            f"quantity 1.0000001 refused: {AMOUNT}; round it to six decimals where you measure it",
         ),
         (
             {"quantity": 10**10},
@@ -271,11 +271,11 @@ def tag_rule(what: str, longest: int) -> str:
         ),
         (
             {"quantity": Decimal("NaN")},
-            f"quantity NaN refused: {AMOUNT}; record the amount that was really used",
+            f"quantity NaN refused: {AMOUNT}; record the quantity that was used",
         ),
         (
             {"quantity": Decimal("-Infinity")},
-            f"quantity -Infinity refused: {AMOUNT}; record the amount that was really used",
+            f"quantity -Infinity refused: {AMOUNT}; record the quantity that was used",
         ),
         # create_timestamp
         (
@@ -345,12 +345,12 @@ def tag_rule(what: str, longest: int) -> str:
         (
             {"tags": "team=red"},
             "tags 'team=red' refused: must be a map of strings; "
-            'write "tags": {"key": "value"}; metadata of your own goes under another name',
+            'write "tags": {"key": "value"}; put metadata of your own under another name',
         ),
         (
             {"tags": [{"Key": "team", "Value": "red"}]},
             "tags [{'Key': 'team', 'Value': 'red'}] refused: must be a map of strings; "
-            'write "tags": {"key": "value"}; metadata of your own goes under another name',
+            'write "tags": {"key": "value"}; put metadata of your own under another name',
         ),
         (
             {"tags": dict.fromkeys("abcdef", "x")},

@@ -72,7 +72,7 @@ def test_a_life_from_the_first_deploy_to_the_last_table(session: boto3.session.S
 
     again = _run(commands.deploy, "--stack", "life", "--yes")
     assert again.exit_code == OK
-    assert "stack life is already as asked for" in again.output
+    assert "stack life is already up to date" in again.output
 
     changed = _run(
         commands.deploy, "--stack", "life", "--yes", "-p", "RequestsPerSecond=7", "--json"

@@ -120,7 +120,7 @@ def test_released_usage_that_was_marked_is_pending_again(world: TwoTables) -> No
     assert marked["metering_pending"] == "true"
     assert "metering_failed" not in marked
     assert marked["metering_response"] == (
-        "planned anew, it was not billed: window 2026-11-20T09:00Z, quantity 5. a test"
+        "planned again, it was not billed: window 2026-11-20T09:00Z, quantity 5. a test"
     )
 
 

@@ -93,7 +93,7 @@ def test_a_bad_line_costs_only_itself() -> None:
         "the line 'rubbish' refused: it is not JSON (Expecting value: line 1 column 1 (char 0)); "
         f"{LINE_FIX}",
     )
-    no_object = "it is JSON, but no object; write each usage record as"
+    no_object = "it is JSON, but not an object; write each usage record as"
     assert found[4][1] == f"the line '[1]' refused: {no_object} " + (
         '{"customerAWSAccountId": "...", ...}'
     )
@@ -169,7 +169,7 @@ def test_an_attribute_that_stands_twice_is_refused() -> None:
         (
             "line 1",
             """the line '{"quantity": 1, "dimension": "d", "quantity": 2}' refused: """
-            "the attribute 'quantity' stands twice; leave only the one that is meant",
+            "the attribute 'quantity' appears twice; keep only the one that you mean",
         )
     ]
 
@@ -274,8 +274,8 @@ def test_a_column_that_stands_twice_is_refused_row_by_row() -> None:
     assert read(found) == [
         (
             "line 2",
-            "the row '1,d,2' refused: the column 'quantity' stands twice; "
-            "leave only the one that is meant",
+            "the row '1,d,2' refused: the column 'quantity' appears twice; "
+            "keep only the one that you mean",
         )
     ]
 

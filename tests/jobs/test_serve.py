@@ -84,4 +84,4 @@ def test_a_round_that_fails_is_followed_by_another(
 
     served(world, 3, on_tick)
     assert rounds == 3
-    assert "this round failed; the next one takes up what it left" in caplog.text
+    assert "this round failed; the next one continues from there" in caplog.text

@@ -108,7 +108,7 @@ def test_up_twice_is_the_same_and_deploys_what_changed(home: Mapping[str, str]) 
     assert again.stdout == first.stdout
     assert (
         f"already up: the emulator (pid {emulator}) and the simulator (pid {simulator})\n"
-        "stack metering-local is already as asked for\n"
+        "stack metering-local is already up to date\n"
     ) in again.stderr
 
     changed = metering(home, "local", "up", "-p", "RequestsPerSecond=7")
@@ -148,11 +148,11 @@ def test_what_was_killed_is_noticed_and_made_anew(home: Mapping[str, str]) -> No
     until(lambda: _status(home)[0] == 1)
     told = metering(home, "local", "status")
     assert "emulator   is gone; its log: " in told.stdout
-    assert "`metering local up` starts afresh" in told.stdout
+    assert "start again with `metering local up`" in told.stdout
 
     again = metering(home, "local", "up", *PORTS)
     assert again.returncode == 0, again.stderr
-    assert "the emulator of an earlier `up` is gone: starting afresh" in again.stderr
+    assert "the emulator of an earlier `up` is gone: starting again" in again.stderr
     assert _status(home)[0] == 0
     assert _pid(home, "simulator") != simulator
 

@@ -39,7 +39,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"quantity": Decimal("NaN")},
-        f"quantity NaN refused: {QUANTITY}; record the amount that was really used",
+        f"quantity NaN refused: {QUANTITY}; record the quantity that was used",
     ),
     (
         {"quantity": 0.1 + 0.2},
@@ -53,7 +53,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"quantity": Decimal("0.0000001")},
-        f"quantity 1E-7 refused: {QUANTITY}; round it to six decimals where it is measured",
+        f"quantity 1E-7 refused: {QUANTITY}; round it to six decimals where you measure it",
     ),
     (
         {"quantity": 10**10},

@@ -55,7 +55,7 @@ MARKS = frozenset(
         "usage waits: late usage of this product is held for a person to decide",
         "submit stops: AWS does not answer, or asks to slow down",
         "submit stops: AWS refuses this account or its set-up",
-        "submit stops: what is left is due later",
+        "submit stops: the rest is due later",
         "alarm: late usage rejected",
         "alarm: refused input",
     }

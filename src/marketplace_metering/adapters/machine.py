@@ -1,4 +1,4 @@
-"""The machine's own clock, and its log as the place where alarms are told."""
+"""The machine's own clock, and its log as the place where alarms appear."""
 
 from __future__ import annotations
 

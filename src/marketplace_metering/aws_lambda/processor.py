@@ -22,7 +22,7 @@ def handler(event: object, context: Context) -> dict[str, Any]:
         if messages.ring:
             run_processor(app.processor_app(), context)
     except Exception:  # noqa: BLE001 - the edge: it is logged and counted, and SQS rings again
-        log.exception("this run failed; what it left is due again, and SQS rings again")
+        log.exception("this run failed; its entries are due again, and SQS rings again")
         count(Name.FAILED_RUNS, 1)
         failed = messages.ids
     flush()
@@ -30,11 +30,11 @@ def handler(event: object, context: Context) -> dict[str, Any]:
 
 
 def _ring() -> dict[str, Any]:
-    log.info("invoked by hand: the doorbell is rung, so that there is still one processor")
+    log.info("invoked by hand: ringing the doorbell, so that there is still one processor")
     app.processor_app().doorbell.ring()
     return batch_answer()
 
 
 def _drop(bodies: Sequence[str]) -> None:
     for body in bodies:
-        log.warning("a message that is no doorbell is dropped", extra={"body": body[:1_000]})
+        log.warning("dropped a message that is not a doorbell", extra={"body": body[:1_000]})

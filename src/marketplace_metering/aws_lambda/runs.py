@@ -65,7 +65,7 @@ def run_processor(app: App, context: Context) -> None:
     # Only after a run that got something done: an error cannot ring for ever, the clock rings then.
     is_worth_more = report.requests > 0 or report.written_back > 0
     if app.ports.clock.now() >= until and is_worth_more:
-        log.info("time is up with work left; ringing again")
+        log.info("out of time with work left; ringing again")
         app.doorbell.ring()
     app.deliver_alarms()
     report_processor(report)

@@ -55,7 +55,7 @@ def resolve(session: Session, which: EntryFilter, billed: bool, author: str, evi
 @click.option("--why", required=True, help="The reason, for the books.")
 @with_session
 def write_off(session: Session, which: EntryFilter, author: str, why: str) -> None:
-    """Give up parked or unresolved windows, by name: they are never sent again."""
+    """Give up parked or unresolved windows under your name: they are not sent again."""
     _check_chosen(which)
     entries = correct.write_off(session.opened, which, author, why, session.clock.now())
     _say_settled(entries, "no window matches that is parked and certainly unbilled, or unresolved")

@@ -46,7 +46,9 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 @aws_options
 @click.option("--listing-type", type=click.Choice(LISTING_TYPES), help="How your product is sold.")
 @click.option("--product-code", help="Labels the stack of a single product.")
-@click.option("--metering-region", help="Where usage is reported to; us-east-1 if not given.")
+@click.option(
+    "--metering-region", help="The region to which usage is reported; us-east-1 if not given."
+)
 @click.option("--role-arn", help="A role of the seller account, if the stack is in another one.")
 @click.option("--email", help="Who gets alarms.")
 @click.option(
@@ -57,7 +59,7 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
     metavar="NAME=VALUE",
     help="Any other parameter of the template; see docs/deploy.md.",
 )
-@click.option("--bucket", help="A bucket for the package; one is made if not given.")
+@click.option("--bucket", help="A bucket for the package; one is created if not given.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @yes_option
 @json_option
@@ -88,7 +90,7 @@ def deploy(
         plan = stacks.prepare(account, request)
         _show(plan)
         if plan.change_set is None:
-            console.print(f"stack {stack} is already as asked for")
+            console.print(f"stack {stack} is already up to date")
         elif dry_run:
             stacks.discard(account, plan)
             console.print("nothing was changed: this was a dry run")
@@ -114,7 +116,7 @@ def deploy(
 @click.option(
     "--confirm",
     metavar="NAME",
-    help="The stack's name once more: give up what its tables hold, billed or not.",
+    help="The stack's name once more: give up the usage in its tables, billed or not.",
 )
 @yes_option
 def destroy(
@@ -125,7 +127,7 @@ def destroy(
     confirm: str | None,
     yes: bool,
 ) -> None:
-    """Delete the stack. Its two tables are kept, and a later deploy takes them up again."""
+    """Delete the stack. Its two tables are kept, and a later deploy takes them over."""
     with _aws(region, profile) as account:
         is_there = destroying.exists(account, stack)
         tables = stacks.existing_tables(account, stack)

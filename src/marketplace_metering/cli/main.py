@@ -33,7 +33,7 @@ HELPS = {
     "template": "Print the CloudFormation template, or write it with its package into a folder.",
     "why": "Explain what became of usage: its window, what was sent, and AWS's answer.",
     "windows": "List ledger entries: each is one meter during one hour, as promised to AWS.",
-    "write-off": "Give up parked or unresolved windows, by name: they are never sent again.",
+    "write-off": "Give up parked or unresolved windows under your name: they are not sent again.",
 }
 # The module of a command that is not named after it.
 MODULES = {

@@ -31,7 +31,7 @@ all_option = click.option(
     "--all",
     "everything",
     is_flag=True,
-    help="Seal the current hour too. What is used later in it is billed with the next hour.",
+    help="Seal the current hour, too. Usage later in that hour is billed with the next hour.",
 )
 
 

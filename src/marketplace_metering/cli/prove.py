@@ -19,13 +19,17 @@ WORLDS_PER_SIGN_OF_LIFE = 1_000  # in a log; a terminal sees the number rise
 
 
 @click.command()
-@click.option("--seed", type=click.IntRange(0), help="The first world; alone it is told in full.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="The first world; without --runs, its story is printed in full.",
+)
 @click.option("--runs", type=click.IntRange(1), help="How many worlds, one for each seed.")
 @click.option(
     "--store", type=click.Choice(("sqlite", "dynamodb")), default="sqlite", show_default=True
 )
 @click.option("--jobs", type=click.IntRange(1), help="Processors to use; all if not given.")
-@click.option("--story", is_flag=True, help="Tell everything that happened in the first world.")
+@click.option("--story", is_flag=True, help="Print everything that happened in the first world.")
 @json_option
 def prove(
     seed: int | None, runs: int | None, store: str, jobs: int | None, story: bool, as_json: bool

@@ -40,7 +40,7 @@ ATTRIBUTES = {
     "--format",
     "form",
     type=click.Choice(["json", "csv"]),
-    help="Of the files; told by the ending .csv if not given.",
+    help="Format of the files; by the ending .csv if not given.",
 )
 @click.option("--account", metavar="ID", help="The buyer's AWS account, 12 digits.")
 @click.option("--product", metavar="CODE", help="The product code.")
@@ -49,7 +49,9 @@ ATTRIBUTES = {
 @click.option(
     "--at", metavar="TIME", help="When, as ISO 8601 or Unix milliseconds; now if not given."
 )
-@click.option("--license-arn", metavar="ARN", help="The licence, if the product is metered so.")
+@click.option(
+    "--license-arn", metavar="ARN", help="The licence, if the product is metered by licence."
+)
 @click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag; may be repeated.")
 @click.option(
     "--event-id", metavar="ID", help="Counts once, however often it is recorded; needs --at."
@@ -67,7 +69,7 @@ def record(
 
     The files are in the guide's format; `-` or no FILE at all reads standard input.
 
-    What is no usage record is reported by line, kept, and never metered. Recording the same file
+    A line that is not a usage record is reported, kept, and never metered. Recording the same file
     again adds only what is not there yet.
     """
     single = {name: value for name, value in options.items() if value not in (None, ())}

@@ -24,8 +24,8 @@ REPAIRABLE = ("productCode", "dimension", "quantity", "licenseArn", "customerAWS
 @click.command()
 @click.argument("account")
 @click.argument("create_timestamp")
-@click.option("--product", metavar="CODE", help="Which, if several lie in that millisecond.")
-@click.option("--dimension", metavar="NAME", help="Which, if several lie in that millisecond.")
+@click.option("--product", metavar="CODE", help="Which one, if several have that millisecond.")
+@click.option("--dimension", metavar="NAME", help="Which one, if several have that millisecond.")
 @click.option(
     "--set",
     "changes",

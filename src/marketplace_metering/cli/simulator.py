@@ -15,14 +15,14 @@ from marketplace_metering.simulator.server import serve
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65_535), default=4600, show_default=True)
-@click.option("--strict", is_flag=True, help="Refuse products that nobody declared.")
+@click.option("--strict", is_flag=True, help="Refuse products that were not declared.")
 @click.option("--clock", metavar="TIME", help="Begin at this instant (ISO 8601) instead of now.")
 @click.option(
     "--quota",
     type=click.IntRange(0),
     default=10,
     show_default=True,
-    help="Requests a second; 0 is none.",
+    help="Requests per second; 0 means no quota.",
 )
 def simulator(host: str, port: int, strict: bool, clock: str | None, quota: int) -> None:
     """Answer as the AWS Marketplace Metering API does, until Ctrl-C. See docs/simulator.md."""
@@ -34,7 +34,7 @@ def simulator(host: str, port: int, strict: bool, clock: str | None, quota: int)
         start = start.replace(tzinfo=UTC)
 
     def on_ready(url: str) -> None:
-        kind = "declared products only" if strict else "every product that nobody declared, too"
+        kind = "declared products only" if strict else "undeclared products, too"
         say(f"AWS Marketplace Metering API, simulated, at {url} ({kind})")
         say("point any AWS client at it:")
         say(f"  export AWS_ENDPOINT_URL_MARKETPLACE_METERING={url}")

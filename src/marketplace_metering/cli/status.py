@@ -20,7 +20,7 @@ NOT_READABLE = "(not readable)"  # refused input that names no product
 
 
 @click.command()
-@click.option("--refused", is_flag=True, help="List the input that is kept as refused, too.")
+@click.option("--refused", is_flag=True, help="Also list refused input.")
 @click.option("--check", is_flag=True, help="Exit with 3 if anything needs a person.")
 @json_option
 @with_session

@@ -22,10 +22,10 @@ MEANING = {
     State.SEALED: "promised to AWS, not answered yet",
     State.PARKED: "refused by AWS for now; tried again every hour until its deadline",
     State.BILLED: "AWS accepted it",
-    State.PRESUMED: "AWS accepted it: an own earlier attempt, whose answer was lost",
-    State.RELEASED: "given back: AWS certainly has none of it",
-    State.UNRESOLVED: "AWS may have billed it; a person has to find out",
-    State.WRITTEN_OFF: "given up by name",
+    State.PRESUMED: "AWS accepted an earlier attempt of ours, whose answer was lost",
+    State.RELEASED: "given back: AWS certainly does not have it",
+    State.UNRESOLVED: "AWS may have billed it; a person must find out",
+    State.WRITTEN_OFF: "given up by a person, by name",
 }
 
 

@@ -1,8 +1,8 @@
 """Events: usage with an id of its own, which counts once whichever way it comes in.
 
 On DynamoDB an event is known by its id and the second of its usage, which together say where it
-is put: whoever writes it again, at any later time and from any process, comes to the same place,
-sees the id there and writes nothing. Other languages do the same (docs/recorder.md), so the place
+is put: any later writer, in any process, comes to the same place, sees the id
+there and writes nothing. Other languages do the same (docs/recorder.md), so the place
 never changes.
 """
 

@@ -332,7 +332,7 @@ def _duplicate(entry: Entry, attempt: Attempt, now: datetime) -> Change:
     if entry.state.is_settled:
         return Change(entry, attempt)
     if entry.begun - entry.refused > 1:
-        text = "AWS holds the record: an earlier own attempt, whose answer was lost, was accepted"
+        text = "AWS has the record: it accepted an earlier attempt of ours, whose answer was lost"
         return Change(_move(entry, State.PRESUMED, reason=text), attempt)
     return _never_sent(entry, attempt, now)
 

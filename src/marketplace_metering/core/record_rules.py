@@ -189,7 +189,7 @@ _DIMENSION = _Text(
     "dimension",
     re.compile(f"{_WHOLE}{{1,{DIMENSION_LENGTH_MAX}}}").fullmatch,
     f"must be 1 to {DIMENSION_LENGTH_MAX} characters",
-    "use the API name of a dimension of the listing, upper and lower case as there",
+    "use the API name of a dimension of the listing, with the same upper and lower case",
 )
 _PENDING = _Text(
     "metering_pending",
@@ -235,7 +235,7 @@ def _misspelt_license(extras: Mapping[str, object]) -> list[Problem]:
         Problem.of(
             name,
             extras[name],
-            "it looks like a misspelt 'licenseArn', without which usage is metered by productCode",
+            "it looks like a misspelt 'licenseArn'; without that usage is metered by productCode",
             "rename the attribute to 'licenseArn'",
         )
         for name in extras
@@ -301,14 +301,14 @@ def _out_of_time(value: int | Decimal, ns: int, now_ns: int) -> Problem:
         return Problem.of(
             name,
             value,
-            "lies before 2016-01-14, when AWS Marketplace began to meter",
+            "is before 2016-01-14, when AWS Marketplace began to meter",
             "give the Unix time of the usage in milliseconds",
         )
     ahead = timedelta(microseconds=min((ns - now_ns) // 1_000, 86_400_000_000 * 999_999))
     return Problem.of(
         name,
         value,
-        f"lies {_span(ahead)} in the future, usage is recorded after it happened",
+        f"is {_span(ahead)} in the future; usage is recorded after it happened",
         "correct the clock that wrote it, then record the usage with the true time",
     )
 
@@ -334,11 +334,11 @@ def _micros(value: object, problems: list[Problem]) -> int | None:
     elif isinstance(value, bool) or not isinstance(value, int | Decimal):
         fix = f"this is {_kind(value)}: write the number without quotes"
     elif isinstance(value, Decimal) and not value.is_finite():
-        fix = "record the amount that was really used"
+        fix = "record the quantity that was used"
     elif (micros := micros_of(value)) is None:
-        fix = "round it to six decimals where it is measured"
+        fix = "round it to six decimals where you measure it"
     elif micros < 0:
-        fix = "AWS takes nothing back: correct an over-billing with a refund, not with usage"
+        fix = "AWS takes nothing back: correct over-billing with a refund, not with usage"
     elif micros > QUANTITY_MICROS_MAX:
         fix = "record it in parts, or in a larger unit of the dimension"
     else:
@@ -351,7 +351,7 @@ def _tags(value: object, problems: list[Problem]) -> Tags:
     if value is None:
         return ()
     if not isinstance(value, Mapping):
-        fix = 'write "tags": {"key": "value"}; metadata of your own goes under another name'
+        fix = 'write "tags": {"key": "value"}; put metadata of your own under another name'
         problems.append(Problem.of("tags", value, "must be a map of strings", fix))
         return ()
     if len(value) > TAGS_MAX:

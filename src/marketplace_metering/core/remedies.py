@@ -17,7 +17,7 @@ REMEDIES: Mapping[str, tuple[str, str]] = {
         "compare licenseArn with what ResolveCustomer returned for the buyer",
     ),
     "InvalidCustomerIdentifierException": (
-        "AWS knows no such buyer",
+        "AWS does not know this buyer",
         "compare customerAWSAccountId with what ResolveCustomer returned",
     ),
     "InvalidTagException": (
@@ -25,7 +25,7 @@ REMEDIES: Mapping[str, tuple[str, str]] = {
         "correct or drop the tags of the usage record, then retry it",
     ),
     "TooManyTagsException": (
-        "the usage carries more tags than AWS takes",
+        "the usage has more tags than AWS accepts",
         "use at most five tag keys per usage record, then retry it",
     ),
     "InvalidUsageAllocationsException": (
@@ -33,12 +33,12 @@ REMEDIES: Mapping[str, tuple[str, str]] = {
         "retry the usage record without tags and report the case to the maintainers",
     ),
     "TimestampOutOfBoundsException": (
-        "AWS takes the time of the usage for too old, too new, or earlier than the purchase",
+        "AWS says that the time of the usage is too old, too new, or before the purchase",
         "compare this machine's clock, and the start of the buyer's agreement, with the window",
     ),
     "ValidationException": (
         "AWS refuses a field of the record",
-        "correct what AWS names, then retry the usage record",
+        "correct the field that AWS names, then retry the usage record",
     ),
 }
 

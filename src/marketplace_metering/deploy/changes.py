@@ -65,7 +65,7 @@ def create(
     kept_tables: Sequence[str],
     poll_s: float,
 ) -> ChangeSet | None:
-    """Ask CloudFormation what it would do; None if the stack is already as asked for."""
+    """Ask CloudFormation what it would do; None if the stack is already up to date."""
     now = describe_stack(cloudformation, stack)
     status = now["StackStatus"] if now is not None else None
     if status in STILLBORN:

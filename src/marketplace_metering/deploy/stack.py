@@ -47,7 +47,7 @@ class StackPlan:
     bucket: str
     package: Package
     kept_tables: tuple[str, ...]  # of an earlier stack of this name: taken over
-    change_set: ChangeSet | None  # None: the stack is already as asked for
+    change_set: ChangeSet | None  # None: the stack is already up to date
 
 
 def check_name(stack: str) -> None:

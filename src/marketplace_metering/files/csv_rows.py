@@ -58,8 +58,8 @@ def _row(header: list[str], row: list[str], text: str) -> Mapping[str, object] |
         return Problem.of("the row", text, "it is not UTF-8", "save the file in UTF-8")
     twice = [name for name in header if name and header.count(name) > 1]
     if twice:
-        rule = f"the column {twice[0]!r} stands twice"
-        return Problem.of("the row", text, rule, "leave only the one that is meant")
+        rule = f"the column {twice[0]!r} appears twice"
+        return Problem.of("the row", text, rule, "keep only the one that you mean")
     if len(row) > len(header):
         rule = f"it has {len(row)} cells under {len(header)} column names"
         return Problem.of("the row", text, rule, "quote cells that hold commas")

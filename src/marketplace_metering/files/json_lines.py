@@ -39,7 +39,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(attributes) != len(pairs):
         names = [name for name, _value in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _TwiceError(f"the attribute {twice!r} stands twice")
+        raise _TwiceError(f"the attribute {twice!r} appears twice")
     return attributes
 
 
@@ -171,14 +171,14 @@ def _attributes(text: str, value: object) -> Mapping[str, object] | Problem:
     return Problem.of(
         "the line",
         text,
-        "it is JSON, but no object",
+        "it is JSON, but not an object",
         'write each usage record as {"customerAWSAccountId": "...", ...}',
     )
 
 
 def _no_json(text: str, error: Exception) -> Problem:
     if isinstance(error, _TwiceError):
-        return Problem.of("the line", text, str(error), "leave only the one that is meant")
+        return Problem.of("the line", text, str(error), "keep only the one that you mean")
     why = str(error) or type(error).__name__
     fix = "write one JSON object a line; for CSV use --format csv"
     return Problem.of("the line", text, f"it is not JSON ({why})", fix)

@@ -55,7 +55,7 @@ def repair(
 ) -> Repaired | NotRepairable:
     """Correct a refused usage record in place.
 
-    The parked entry that covers it is released, provided AWS has certainly none of it; the other
+    The parked entry that covers it is released, provided AWS certainly does not have it; the other
     usage records of the entry are planned again.
     """
     if view.entry is not None:
@@ -67,8 +67,8 @@ def repair(
         why = "a usage record of this window was corrected"
         if not opened.store.change([entry.key], lambda e: _release_parked(e, why), now):
             return NotRepairable(
-                "AWS may hold its window, for an earlier answer was lost: it stays as it is until "
-                "the window is settled"
+                "AWS may have its window, because an earlier answer was lost: it stays unchanged "
+                "until the window is settled"
             )
     if not opened.corrections.replace(view, corrected, now):
         return NotRepairable(

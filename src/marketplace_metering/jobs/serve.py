@@ -41,7 +41,7 @@ def serve(
         try:
             on_tick(run_once(ports, policy, stop))
         except Exception:
-            logger.exception("this round failed; the next one takes up what it left")
+            logger.exception("this round failed; the next one continues from there")
         pause = next_tick(started_at, policy) - ports.clock.now()
         stop.wait(min(pause, TICK).total_seconds())  # even if the clock was set meanwhile
 

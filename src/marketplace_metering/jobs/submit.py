@@ -32,10 +32,10 @@ class Stop(StrEnum):
     """Why a run ended."""
 
     DONE = "nothing is due"
-    WAITING = "what is left is due later"
+    WAITING = "the rest is due later"
     NO_ANSWER = "AWS does not answer, or asks to slow down"
     ACCOUNT = "AWS refuses this account or its set-up"
-    BUDGET = "the run was to end here"
+    BUDGET = "the run had to end here"
 
 
 @dataclass(slots=True)
@@ -198,7 +198,7 @@ class _Run:
             case Fault.ACCOUNT:
                 self.stop(Stop.ACCOUNT, said)
             case Fault.USAGE:
-                raise AssertionError("a refused record is isolated, it stops nothing")
+                raise AssertionError("a refused record is isolated and stops no other")
             case _ as never:
                 assert_never(never)
 

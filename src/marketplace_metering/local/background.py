@@ -105,7 +105,7 @@ class Background:
         end = time.monotonic() + STOP_PATIENCE_S
         while self.pid() is not None:
             if time.monotonic() > end:
-                raise LocalError(f"the {self.name} (pid {pid}) does not end; end it yourself")
+                raise LocalError(f"the {self.name} (pid {pid}) does not stop; stop it yourself")
             time.sleep(PAUSE_S)
         self.pid_file.unlink(missing_ok=True)
         _started[:] = [process for process in _started if process.poll() is None]
@@ -123,7 +123,7 @@ class Background:
         text = self.pid_file.read_text()
         if not text:  # its starter has not come to write it, or was killed right then
             raise LocalError(
-                f"the {self.name} is just being started; if that lasts, end it by hand: it holds "
+                f"the {self.name} is still starting; if that lasts, stop it by hand: it holds "
                 f"{self.pid_file}"
             )
         return int(text)

@@ -78,7 +78,7 @@ def _living(home: Home, request: Request, say: Say) -> LocalPipeline | None:
         return pipeline
     if pipeline is not None or alive:
         gone = " and ".join(f"the {name}" for name, pid in pids.items() if pid is None)
-        say(f"{gone or 'what is known'} of an earlier `up` is gone: starting afresh")
+        say(f"{gone or 'what is known'} of an earlier `up` is gone: starting again")
         _stop(home)
     return None
 
@@ -155,7 +155,7 @@ def _deploy(request: Request, say: Say) -> None:
     wanted = stacks.Request(stack=request.stack, parameters=request.parameters, poll_s=POLL_S)
     plan = stacks.prepare(session, wanted)
     if plan.change_set is None:
-        say(f"stack {request.stack} is already as asked for")
+        say(f"stack {request.stack} is already up to date")
         return
     count = len(plan.change_set.changes)
     say(f"deploying stack {request.stack}: {count} resources to create or change")

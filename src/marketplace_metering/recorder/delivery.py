@@ -77,7 +77,7 @@ class Delivery:
         self.failures_in_a_row += 1
         if self.failures_in_a_row & (self.failures_in_a_row - 1) == 0:
             log().warning(
-                "usage waits, %d batches: %s does not take it (%d tries in a row): %s",
+                "usage waits, %d batches: %s does not accept it (%d tries in a row): %s",
                 len(self._outbox),
                 self._sink.name,
                 self.failures_in_a_row,
@@ -93,7 +93,9 @@ class Delivery:
         try:
             self._spool.refuse(line.encode() + b"\n")
         except OSError as error:
-            log().error("the spool keeps no refusals: %s; this one was %s", error.strerror, line)
+            log().error(
+                "the spool cannot store a refusal: %s; this one was %s", error.strerror, line
+            )
         if self._on_refused is not None:
             try:
                 self._on_refused(record, problem)

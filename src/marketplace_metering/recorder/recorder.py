@@ -189,7 +189,7 @@ class UsageRecorder:
             for batch in self._spool.adopt():
                 self._delivery.take(batch)
         except SpoolUnusableError as error:
-            log().error("what others left in the spool is not looked at: %s", error)
+            log().error("cannot look for usage that others left in the spool: %s", error)
 
     def _freeze(self) -> None:
         self._active.take_out()

@@ -55,7 +55,7 @@ class RecorderSettings:
         if self.durable and self.spool is None:
             raise RecorderSettingError(
                 "usage needs a place that survives a crash: give spool='/a/directory' on a local "
-                "disk that outlives the process, or say durable=False to keep it in memory, where "
+                "disk that outlives the process, or pass durable=False to keep it in memory, where "
                 "a crash loses up to a flush interval of usage"
             )
         if not self.durable and self.spool is not None:

@@ -38,7 +38,7 @@ class AssumedRole(CredentialProvider):
             self._extra["ExternalId"] = external_id
 
     def load(self) -> DeferredRefreshableCredentials:
-        """Nothing is asked of STS before the first request is signed."""
+        """No request goes to STS before the first request is signed."""
         fetcher = AssumeRoleCredentialFetcher(
             client_creator=self._own.create_client,
             source_credentials=self._own.get_credentials(),

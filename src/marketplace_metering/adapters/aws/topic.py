@@ -23,7 +23,7 @@ ADVICE = {
     AlarmKind.CARRIED_ACROSS_MONTH: "billed, but in another month than it was used in",
     AlarmKind.PARKED: "AWS refuses it; it is tried again hourly until its deadline",
     AlarmKind.RELEASED: "its deadline passed unbilled; correct and retry it, or write it off",
-    AlarmKind.UNRESOLVED: "it may be billed or not; compare with CloudTrail and resolve it",
+    AlarmKind.UNRESOLVED: "it may or may not be billed; compare with CloudTrail and resolve it",
     AlarmKind.WRITTEN_OFF: "given up by a person",
 }
 

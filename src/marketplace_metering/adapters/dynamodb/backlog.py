@@ -15,7 +15,7 @@ PARKED_LOOKED_AT = 1_000
 
 
 class DynamoGauges:
-    """Two to four small reads; the indexes may lag by a moment, which no alarm minds."""
+    """Two to four small reads; the indexes may lag by a moment, which is enough for an alarm."""
 
     def __init__(self, client: AwsClient, names: TableNames) -> None:
         self._client = client

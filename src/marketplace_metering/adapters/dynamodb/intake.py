@@ -217,7 +217,7 @@ class DynamoIntake:
             try:
                 storable.append(Unplaced.of(record, self._source))
             except UnstorableError as error:
-                fix = "leave out what the metering does not need"
+                fix = "leave out attributes that metering does not need"
                 outcome.refuse(record, f"DynamoDB has no room for it: {error}", fix)
         return storable
 
@@ -236,7 +236,7 @@ class DynamoIntake:
             elif not self._places.go_on(each):
                 outcome.already_there += 1
             elif each.spot in tried:
-                waiting.append(each)  # whoever tries it first decides what stands there
+                waiting.append(each)  # the first try decides what is there
             else:
                 tried[each.spot] = each
         lost = self._put(list(tried.values()), outcome)
@@ -264,7 +264,7 @@ class DynamoIntake:
         outcome.add(placed.record)
 
     def _learn(self, spots: Iterable[Spot]) -> None:
-        """See what stands at places that are taken."""
+        """Read what is at places that are taken."""
         wanted = dict.fromkeys(spot for spot in spots if spot not in self._places.others)
         for item in self._calls.get(self._names.records, (key_of(*spot) for spot in wanted)):
             self._places.see(item)

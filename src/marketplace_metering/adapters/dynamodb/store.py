@@ -70,7 +70,7 @@ class DynamoStore:
         self._due = DueEntries(calls, names.ledger, memory, self._changes)
 
     def close(self) -> None:
-        """Nothing to give back: the client belongs to whoever made it."""
+        """Nothing to give back: the client belongs to its creator."""
 
     def intake(self, source: str, now: datetime) -> DynamoIntake:
         """Begin to record from a source."""

@@ -1,6 +1,6 @@
 """Adding usage records all at once: a handful of statements for any number of them.
 
-It is a bet: that no place is taken, no event is known and no tally is full. Where it is lost
+It is a bet: that no place is taken, no event is known and no tally is full. Where that is wrong,
 nothing has been done, and `intake` looks at the usage records one by one.
 """
 

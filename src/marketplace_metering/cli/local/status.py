@@ -23,7 +23,7 @@ def status(as_json: bool) -> None:
     except LocalError as error:
         raise NotDone(str(error)) from error
     except OSError as error:
-        raise NotDone(f"this machine does not do as it should: {error}") from error
+        raise NotDone(f"this machine does not work as it should: {error}") from error
     if as_json:
         _print_json(found)
     else:
@@ -68,4 +68,4 @@ def _print(found: Status) -> None:
         click.echo(f"stack      {found.pipeline.stack}")
         click.echo(f"billed     {found.billed_count} windows, says the simulator")
     else:
-        click.echo("`metering local up` starts afresh")
+        click.echo("start again with `metering local up`")

@@ -88,11 +88,11 @@ def _failures_explained() -> Iterator[None]:
         raise NotDone(str(error)) from error
     except (ClientError, BotoCoreError) as error:
         raise NotDone(
-            f"the emulator does not do as it should: {error}; `metering local down` and `up` "
-            "begin afresh"
+            f"the emulator does not work as it should: {error}; start again "
+            "with `metering local down` and `up`"
         ) from error
     except OSError as error:
-        raise NotDone(f"this machine does not do as it should: {error}") from error
+        raise NotDone(f"this machine does not work as it should: {error}") from error
 
 
 def _say(words: str) -> None:
@@ -109,7 +109,7 @@ def _exports(pipeline: LocalPipeline) -> Iterator[str]:
 def _next_steps(local: LocalPipeline) -> str:
     return f"""
 up: stack {local.stack} at {local.emulator_url}, metered by the simulator at {local.simulator_url}
-Export what stands above, or begin with: eval "$(metering local up)". Then try:
+Export the lines above, or start with: eval "$(metering local up)". Then try:
   python examples/local_app.py                  record usage as an application does
   aws lambda invoke --function-name {local.stack}-MeteringJob --payload '{{}}' response.json
   metering status                               the books

@@ -2,9 +2,9 @@
 
     python -m marketplace_metering.proof.demo.application STORE SPOOL FIRST ENDED_AT
 
-It begins with order number FIRST, and says after every few orders how far it has come. Whoever
-starts it again after a crash may begin a little earlier: an order that is recorded twice counts
-once, because its number is the id of the event.
+It begins with order number FIRST, and says after every few orders how far it has come. After a
+crash it may be started again a little earlier: an order that is recorded twice counts once,
+because its number is the id of the event.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main() -> None:
                 event_id=f"order-{number}",
             )
             if (number + 1) % ORDERS_PER_WORD == 0:
-                print(number + 1, flush=True)  # noqa: T201 - to whoever watches
+                print(number + 1, flush=True)  # noqa: T201 - for the watching process
 
 
 if __name__ == "__main__":

@@ -242,7 +242,7 @@ def _attributes(text: str) -> dict[str, Any]:
         found = json.loads(text, parse_float=Decimal, object_pairs_hook=_each_once)
     except ValueError:
         return {}
-    assert isinstance(found, dict), f"JSON, but no object: {text}"
+    assert isinstance(found, dict), f"JSON, but not an object: {text}"
     return found
 
 

@@ -57,7 +57,7 @@ def over_http(world: World) -> Iterator[HttpLine]:
 
 
 def connect(url: str) -> AwsClient:
-    """A real boto3 client that can reach nothing but the simulator, whatever the environment."""
+    """A real boto3 client that can reach nothing but the simulator, in any environment."""
     nothing = (None, None, None, None)
     session = botocore.session.Session(
         session_vars={"profile": nothing, "config_file": nothing, "credentials_file": nothing}

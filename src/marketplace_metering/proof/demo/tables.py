@@ -225,4 +225,4 @@ def suggest(console: Console, kept_at: str | None, outcome: Outcome) -> None:
     console.print("Next:" if kept_at else f"Next, after metering demo --store {file}:")
     for command in ("status", f"why {asked.meter.account} {asked.created_ms}"):
         console.print(f"  metering {command} {store}", markup=False, soft_wrap=True)
-    console.print("What you saw is explained in docs/demo.md.")
+    console.print("docs/demo.md explains what you saw.")

@@ -186,7 +186,7 @@ class FakeDynamoDb:
         return {}
 
     def batch_write_item(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
-        """Items whatever was there; some of them may be left for another request."""
+        """Write items over anything that is there; some may be left for another request."""
 
         def done() -> Response:
             ((name, puts),) = wanted["RequestItems"].items()

@@ -19,7 +19,7 @@ class Rows:
         self._sorted: dict[object, list[tuple[Position, Item]]] = {}
 
     def put(self, partition: object, position: Position, item: Item) -> None:
-        """Write an item, whatever was there."""
+        """Write an item, over anything that is there."""
         self.of_partition.setdefault(partition, {})[position] = item
         self._sorted.pop(partition, None)
 
@@ -129,7 +129,7 @@ class Table:
         return [item for items in self.rows.of_partition.values() for item in items.values()]
 
     def put(self, item: Item, visible_at: Callable[[], int]) -> None:
-        """Write an item whatever was there."""
+        """Write an item, over anything that is there."""
         self.keep({name: normal(value) for name, value in item.items()}, visible_at)
 
     def keep(self, kept: Item, visible_at: Callable[[], int]) -> None:

@@ -89,7 +89,7 @@ class Writers:
         buyer, meter = self._random.choice(self._cast.meters)
         created_ms = self._created_ms(now_ms)
         starts_ms = int(buyer.starts_at.timestamp() * 1_000)
-        if created_ms < starts_ms:  # nobody uses what he has not bought
+        if created_ms < starts_ms:  # nobody uses what they have not bought
             created_ms = now_ms
         if created_ms < starts_ms or _is_over(buyer.ends_at, created_ms):
             return
@@ -122,7 +122,7 @@ class Writers:
     def _draw_overwriting(
         self, drawn: Input, meter: MeterName, created_ms: int, put: list[object]
     ) -> None:
-        """The guide's own weakness: two uses of a buyer in one millisecond, of whatever meter.
+        """The guide's own weakness: two uses of a buyer in one millisecond, of any meter.
 
         The quantities differ: of two that differ in their tags alone, the mark of the first may
         come onto the second, and then only one of them is metered, as only one of them is there.

@@ -144,7 +144,7 @@ class SimulatedAws:
         for kind, code in SETUP_FAULTS.items():
             if kind in kinds:
                 self._tell(f"{told}: {code}")
-                refusal = Refusal(code, "mend the set-up").answer()
+                refusal = Refusal(code, "fix the set-up").answer()
                 return Heard(refusal.status, refusal.body)
         answer = self.faulty.answer(OPERATION, body, at(self._now_us()))
         if answer.loss is not None:

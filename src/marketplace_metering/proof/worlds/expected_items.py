@@ -1,8 +1,8 @@
 """What plain PutItems made of places in the guide's table, as the auditor remembers it.
 
-A PutItem overwrites whatever stands at its key, a buyer and a millisecond, and asks nobody. So a
-place has a history: what was put there last must stand there, and what stood there before may be
-billed if it was sealed in time. Writes whose process died may have happened or not.
+A PutItem overwrites any item at its key, a buyer and a millisecond, without a check. So a place has
+a history: the last put must be there, and what was there before may be billed if it was sealed in
+time. Writes whose process died may have happened or not.
 """
 
 from __future__ import annotations
@@ -128,11 +128,11 @@ class ExpectedItems:
         held = [row for row in rows if row.entry is not None]
         for row in held:
             if written_in(row) not in known:
-                return f"usage is billed that nobody put there, or that was repaired: {row}"
+                return f"usage is billed that was never put there, or that was repaired: {row}"
         books = {(row.meter.product, row.meter.dimension) for row in held}
         if len(books) < len(held) or len(loose) > 1:
             return f"one usage record is there twice: {rows}"
         standing = {written_in(row) for row in loose or held}
         if not standing & self.may_stand_there(place):
-            return f"what was put last does not stand there: {rows}"
+            return f"the last put is not there: {rows}"
         return None

@@ -78,7 +78,7 @@ class Recorded:
         extra = recorded - expected
         maybe = [Counter(i.good) for i in self.inputs if not i.is_confirmed and not i.is_put]
         if not _is_explained(extra, maybe, self.parts_are_kept):
-            return f"usage is recorded that nobody wrote, or twice: {_listed(extra)}"
+            return f"usage is recorded that was never written, or twice: {_listed(extra)}"
         return None
 
     def expected(self) -> Counter[Written]:

@@ -33,7 +33,7 @@ class Endings:
         self.longest_hold_s = 0.0  # how long a process was held up at one step
 
     def check_alarms(self, books: Snapshot) -> None:
-        """At any time: whatever is not billed as recorded has its alarm stored with it."""
+        """At any time: all usage that is not billed as recorded has its alarm stored with it."""
         raised = Counter((alarm.kind, alarm.meter, alarm.hour) for alarm in books.alarms)
         of_meter = {(alarm.kind, alarm.meter) for alarm in books.alarms}
         for entry in books.entries:
@@ -118,14 +118,14 @@ class Endings:
         overwritten = self._auditor.recorded.slots.products_overwritten()
         for balance in balances:
             if not balance.is_balanced and balance.product not in overwritten:
-                raise Violation(f"`metering status` does not come out even: {balance}")
+                raise Violation(f"`metering status` does not balance: {balance}")
         if self._aws.foreign:
             return  # another program's usage passes for ours where an answer of ours was lost
         told = sum(each.billed.quantity.micros + each.presumed.quantity.micros for each in balances)
         unknown = sum(each.unresolved.quantity.micros for each in balances)
         billed = sum(each.content.quantity for each in self._auditor.accepted.values())
         if not told <= billed <= told + unknown:
-            raise Violation(f"`metering status` tells of {told} millionths, AWS bills {billed}")
+            raise Violation(f"`metering status` reports {told} millionths, AWS bills {billed}")
 
     def _check_end(self, entry: EntryRow) -> None:
         window = (entry.meter, entry.hour)
@@ -140,7 +140,7 @@ class Endings:
                 if not (known or self.may_have_died):
                     raise Violation(f"{where} is unresolved, and every attempt was answered")
             case "written off" if window not in self.written_off:
-                raise Violation(f"{where} is written off, and nobody did it")
+                raise Violation(f"{where} is written off, and no person did it")
             case _:
                 pass
 
@@ -166,9 +166,9 @@ class Endings:
             return "no such dimension"
         off_s = self._mix.skew_s + self.longest_hold_s + A_MOMENT_S
         if OUT_OF_TIME in said and off_s >= self._mix.policy.safety_margin.total_seconds():
-            return "a process stood still before its call, or its clock is wrong"
+            return "a process was halted before its call, or its clock is wrong"
         if OUT_OF_TIME in said and self._auditor.may_seal_open_hours:
-            return "an hour that was not over was sealed, as somebody asked for"
+            return "an hour that was not over was sealed on request"
         if meter.license_arn is None and readings.product_code_with_account == "refused":
             return "no licence"
         if readings.decimals == "refused" and "ValidationException" in said:

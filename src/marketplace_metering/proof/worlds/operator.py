@@ -1,7 +1,7 @@
 """The seller's operator: retries, repairs, resolves and writes off, at random but truthfully.
 
-He finds things out as a real one does, with what CloudTrail shows; and he waits long enough for
-it. A finding that is wrong bills usage twice, and no program can prevent it.
+They find things out as a real one does, with what CloudTrail shows, and wait long enough for it.
+A finding that is wrong bills usage twice, and no program can prevent it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from marketplace_metering.proof.worlds.stores import Shop, Table
 
 NAME = "the operator"
 # CloudTrail shows a request after a quarter of an hour. But a process that stored its intent may
-# stand still before its call: whoever says "not billed" waits until none of them can be alive.
+# halt before its call: before an operator says "not billed", none of them can be alive.
 WAITS = timedelta(hours=6)
 
 

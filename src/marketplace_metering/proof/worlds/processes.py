@@ -36,7 +36,7 @@ class SkewedClock:
 
 
 class Pager:
-    """Who is told; remembers what he heard, as he would. See `ports.Notifier`."""
+    """The person who is alerted; remembers each alarm. See `ports.Notifier`."""
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
@@ -73,7 +73,7 @@ def job(ports: Ports, policy: Policy, scope: Scope, marks: Counter[str]) -> str:
     marks.update(f"usage waits: {why}" for why, count in report.waiting_records.items() if count)
     marks["book contended to the end of a run"] += report.contended_books
     told = deliver_alarms(ports)
-    return _sealed(report) + (f"; {told} alarms told" if told else "")
+    return _sealed(report) + (f"; {told} alarms delivered" if told else "")
 
 
 def processor(ports: Ports, policy: Policy, marks: Counter[str]) -> str:
@@ -81,7 +81,7 @@ def processor(ports: Ports, policy: Policy, marks: Counter[str]) -> str:
     report = submit(ports, policy)
     marks[f"submit stops: {report.stop}"] += 1
     told = deliver_alarms(ports)
-    return _submitted(report) + (f"; {told} alarms told" if told else "")
+    return _submitted(report) + (f"; {told} alarms delivered" if told else "")
 
 
 def _sealed(report: SealReport) -> str:

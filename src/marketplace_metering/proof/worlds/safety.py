@@ -1,7 +1,7 @@
-"""The auditor: keeps books of his own and compares. Shares no code with `core`.
+"""The auditor: keeps books of its own and compares. Shares no code with `core`.
 
-He knows what the writers wrote and what AWS accepted, and reads the store's tables. From that
-follows what must hold at every instant, whatever happened before.
+It knows what the writers wrote and what AWS accepted, and reads the store's tables. From that
+follows what must hold at every instant, after any history.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ class Table(Protocol):
     """The guide's table of usage records, as applications and people use it themselves."""
 
     def put(self, clock: Clock, item: Mapping[str, object]) -> None:
-        """A plain PutItem, which overwrites whatever is there."""
+        """A plain PutItem, which overwrites anything that is there."""
 
     def set_pending(self, clock: Clock, row: UsageRow) -> None:
         """The guide's retry: `metering_pending` is "true" again, and `metering_failed` is not."""
@@ -40,7 +40,7 @@ class Shop(Protocol):
         """What is stored, read behind the back of the product's own code."""
 
     def changes(self) -> int:
-        """A number that grows with whatever is stored."""
+        """A number that grows with everything that is stored."""
 
     def faults(self) -> Mapping[str, int]:
         """How often it failed in ways of its own."""

@@ -138,10 +138,10 @@ class World:
         """See `fault_injection.Intervening`."""
         self.faults["stall"] += 1
         self.endings.may_have_died = True
-        # Whoever has AWS's answer may sleep over it for as long as he likes; see `operator.WAITS`.
+        # A process that has AWS's answer may hold it for any time; see `operator.WAITS`.
         is_answered = place == ANSWERED
         hours = self.random.choice((0.1, 5, 12, 40) if is_answered else (0.02, 0.1, 0.5, 2, 5))
-        self.tell(f"the process stands still for {hours} hours")
+        self.tell(f"the process halts for {hours} hours")
         began_us = self.now_us
         self.pass_s(hours * 3_600)
         self._held_up_since(began_us)

@@ -83,7 +83,7 @@ class DynamoDBSink:
         round_ = _Round()
         try:
             self._connect()
-        except Exception as error:  # noqa: BLE001 - whatever AWS's set-up raises: usage waits
+        except Exception as error:  # noqa: BLE001 - AWS's set-up may raise anything: usage waits
             return Delivered(records, reason_of(error))
         lanes: list[list[UsageRecord]] = [[] for _ in range(PUTS_AT_ONCE)]
         for record in records:
@@ -97,7 +97,7 @@ class DynamoDBSink:
                 return
             try:
                 round_.answer(record, self._put(record))
-            except Exception as error:  # noqa: BLE001 - usage waits, whatever went wrong
+            except Exception as error:  # noqa: BLE001 - usage waits after any error
                 round_.fail(error)
 
     def _put(self, record: UsageRecord) -> Problem | bool:
@@ -126,7 +126,7 @@ class DynamoDBSink:
                     raise UnknownPlaceError from error
                 recorded = events_at(there, place_ns).get(event_id)
                 if recorded is not None:
-                    # A sum's id is our own: it is this very sum, whatever was corrected in it.
+                    # A sum's id is our own: it is this very sum, corrected or not.
                     is_sum = event_id.startswith(SUM)
                     return False if is_sum else event_clash(record, recorded) or False
             else:
@@ -204,7 +204,7 @@ class _Round:
             self.is_over = self.is_over or not _concerns_one(error)
 
     def result(self, records: Sequence[UsageRecord]) -> Delivered:
-        """What became of all of them. What nobody answered for is left, whatever the reason."""
+        """The result for all of them. Those without an answer, for any reason, are left."""
         self._delivered.left = [each for each in records if id(each) not in self._answered]
         return self._delivered
 

@@ -183,7 +183,7 @@ class DiskSpool:
             kept = path.with_name(f"{path.name}.damaged")
             kept.write_bytes(b"\n".join(damaged) + b"\n")
             log().error(
-                f"{len(damaged)} lines of {path.name} are not as they were written, after a power "
+                f"{len(damaged)} lines of {path.name} are damaged, by a power "
                 f"cut or a fault of the disk: they are kept in {kept.name} and were not counted"
             )
         return segment

@@ -40,7 +40,7 @@ TRUE: dict[str, bool] = {"BOOL": True}
 
 
 def python_value(attribute: Attribute) -> object:
-    """What an attribute says, whatever its type: a seller may have written anything."""
+    """The value of an attribute of any type: a seller may have written anything."""
     ((kind, value),) = attribute.items()
     match kind:
         case "S" | "B" | "BOOL":

@@ -5,9 +5,9 @@ time of sealing and of writing marks. DynamoDB's JSON needs that for binary valu
 is signed with the client's own credentials and goes through its own connections, with their
 proxies, certificates and time limits.
 
-It is a short cut, never the only way: whatever does not come back as a plain answer is sent again
-by the client, which knows every kind of failure. That is as safe as the client's own repetition:
-a transaction carries a token, and every statement has a condition.
+It is a short cut, never the only way: a request without a plain answer is sent again by the client,
+which knows every kind of failure. That is as safe as the client's own repetition: a transaction
+carries a token, and every statement has a condition.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class RawRequests:
         headers = {**self._headers, "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
         request = AWSRequest("POST", self._url, headers, _encode(parameters).encode())
         try:
-            # Anew for each: credentials may have been renewed.
+            # For each request: credentials may have been renewed.
             self._signer.get_auth_instance("dynamodb", self._region).add_auth(request)
             response = self._connections.send(request.prepare())
             if response.status_code != OK:

@@ -101,8 +101,8 @@ class Calls:
             yield wait
             wait = min(wait * 2, PAUSE_LONGEST_S)
         raise StoreBusyError(
-            f"DynamoDB refused {what} {TRIES} times, being throttled or in conflict; "
-            "what is left is done by the next run"
+            f"DynamoDB refused {what} {TRIES} times: throttled or in conflict; "
+            "the next run does the rest"
         )
 
     def pages(self, **query: object) -> Iterator[list[Attributes]]:
@@ -142,7 +142,7 @@ class Calls:
                 self._pause(wait)
 
     def put(self, table: str, items: Iterable[Attributes]) -> None:
-        """Write items whatever was there before."""
+        """Write items, over anything that is there."""
         for part in portions(items, PUT_ITEMS_MAX):
             left: list[Any] = [{"PutRequest": {"Item": item}} for item in part]
             for wait in self._waits("BatchWriteItem"):

@@ -34,7 +34,7 @@ def _place(number_: int) -> Place:
 
 
 def alarm_item(alarm: Alarm, number_: int) -> Attributes:
-    """An alarm that nobody was told yet."""
+    """An alarm that is not delivered yet."""
     item: Attributes = {
         **_place(number_).key,
         "kind": text(alarm.kind),

@@ -1,6 +1,6 @@
 """The head of a book: its version, and which recent windows the ledger covers.
 
-Whoever changes what a book covers writes its head in the same transaction, on the condition that
+A change to what a book covers writes its head in the same transaction, on the condition that
 the version is still the one that was read. So one small read, for a hundred books at a time, tells
 the whole recent book: pending usage is compared with entries only where their times overlap.
 Older windows than `since` are not in the head; they are looked up where usage is that old.

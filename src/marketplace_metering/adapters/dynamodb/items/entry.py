@@ -53,7 +53,7 @@ class Covering:
     """What covers usage records: an entry, or a rejection; as it was read."""
 
     place: Place
-    revision: str  # another one after every change: whoever changes it names the one he read
+    revision: str  # another one after every change: a change names the one that it read
     members: Mapping[str, Any]  # the attribute that stands for them, see `parts`
     marks_due_at_ms: int | None = None  # since when its members' marks are behind it
     marks_done: int = 0  # how many members have the new marks, where it was interrupted
@@ -114,7 +114,7 @@ def lane_text(entry: Entry) -> str:
 
 def due_order(entry: Entry) -> int:
     """By what unsettled entries are sorted: the deadline; parked ones by when they are looked at
-    again, which is their next try or their deadline, whatever comes first."""
+    again, which is their next try or their deadline, the earlier one."""
     deadline = epoch_ms(entry.deadline)
     return min(epoch_ms(entry.retry_at), deadline) if entry.state is State.PARKED else deadline
 

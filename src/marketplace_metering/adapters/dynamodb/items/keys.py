@@ -8,7 +8,7 @@
     refused                                <digest>                            refused input
 
 Neither product codes nor account ids can hold a `#`, so a book's name can be taken apart again
-whatever the dimension is. A licence ARN may be longer than a sort key: its digest stands for it.
+for every dimension. A licence ARN may be longer than a sort key: its digest stands for it.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def key_of(account: str, ns: int) -> Attributes:
 
 
 def content_of(item: Attributes) -> Content:
-    """What a usage record says whatever became of it, to be compared; its time left out."""
+    """The content of a usage record without its outcome and its time, to be compared."""
     said: dict[str, Any] = python_attributes(item)
     left_out = OURS | {"create_timestamp", "metering_pending"}
     return {name: said[name] for name in said if name not in left_out}

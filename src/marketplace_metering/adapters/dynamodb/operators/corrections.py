@@ -109,7 +109,7 @@ class DynamoCorrections:
         old = view.record
         pk = keys.book_pk(old.meter.book_key)
         for _try in range(TRIES):
-            # The book first: whatever is sealed after this read makes its version another one.
+            # The book first: anything sealed after this read changes its version.
             head = read_heads(self._calls, self._names.ledger, [pk])[pk]
             located = self._find(old, now)
             if located is None or located.view.entry is not None:

@@ -49,7 +49,7 @@ class Located(NamedTuple):
 
 
 def read_settled(item: Attributes, now: datetime) -> UsageRecord | None:
-    """The usage record that an item is, whatever its marks say; None if it is malformed."""
+    """The usage record of an item, with any marks; None if it is malformed."""
     found = parse({**item, "metering_pending": PENDING_TEXT}, now)
     return found if isinstance(found, UsageRecord) else None
 

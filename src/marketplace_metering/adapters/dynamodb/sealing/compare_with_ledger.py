@@ -36,7 +36,7 @@ from marketplace_metering.core.ledger import EntryKey, State
 class Verdict(Enum):
     """What a pending usage record is, given that something in the ledger knows it."""
 
-    HELD = "held"  # its outcome is under way: not pending, whatever the index shows
+    HELD = "held"  # its outcome is still open: not pending, although the index may show it
     DOUBTFUL = "doubtful"  # an old picture of it, or a person's retry: the table will tell
 
 
@@ -174,7 +174,7 @@ def _compare_book(
     }
     held: set[int] = set()
     doubtful: dict[int, Match] = {}
-    # What is live decides, whatever held the usage before; or what owes marks, the latest first.
+    # The live entry decides, not an earlier one; or what owes marks, the latest first.
     for covering in sorted(coverings, key=_latest_first):
         said = members.said(covering)
         for ns in _in_both(pending, said):

@@ -72,7 +72,7 @@ class Retries:
         self._marks = marks
 
     def settle(self, matches: Iterable[Match], now: datetime) -> Settled:
-        """Do what the people want where the ledger allows it, and tell them where it does not."""
+        """Do what the operators want where the ledger allows it, and say where it does not."""
         settled = Settled()
         decisions = self._decide(list(matches), now, settled)
         self._changes.change(
@@ -149,7 +149,7 @@ class Retries:
 
 def _releasing(entry: Entry) -> Change | None:
     return ledger.release(
-        entry, "a usage record of this window was repaired; its usage is planned anew"
+        entry, "a usage record of this window was repaired; its usage is planned again"
     )
 
 
@@ -174,7 +174,7 @@ def _stuck(match: Match, item: Attributes, now: datetime) -> MalformedRecord:
         state = f"that window is {entry.state}"
         remedy = "To bill more, record new usage under another create_timestamp"
     else:
-        state = "AWS may hold that window, for an earlier answer was lost"
+        state = "AWS may have that window, because an earlier answer was lost"
         remedy = "Set metering_pending again when the window is settled"
     why = (
         f"this usage record was changed after it was sealed as {book.dimension} "

@@ -3,8 +3,8 @@
 A million of them are read in one go, so a plain one takes a short path: its names were looked at
 when the first of its buyer, product and dimension came by, and what is left are two columns of
 numbers. One in the guide's own format takes the shortest, because the index has them in order of
-time: most belong to the hour of the one before. Whatever is not plain takes the careful path
-through `core.record`.
+time: most belong to the hour of the one before. Any other one takes the careful path through
+`core.record`.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class Reader:
         return True
 
     def _expect(self, hour: int) -> None:
-        """From now on the usage records of this hour take the shortest path."""
+        """Let the usage records of this hour take the shortest path from now on."""
         begins_ms = hour * MS_PER_HOUR
         if begins_ms != self._begins_ms:
             self._this_hour.clear()

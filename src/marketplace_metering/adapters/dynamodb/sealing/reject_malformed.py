@@ -1,7 +1,7 @@
 """Marking single usage records as failed, each with its alarm in the same transaction.
 
-A usage record is only marked if it still says what it said when it was judged: whatever a seller
-writes meanwhile is judged by the next run. Nothing but the marks is touched.
+A usage record is only marked if it still says what it said when it was judged: what a seller
+writes in between is judged by the next run. Nothing but the marks is changed.
 """
 
 from __future__ import annotations

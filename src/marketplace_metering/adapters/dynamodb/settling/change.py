@@ -117,7 +117,9 @@ class Changes:
                 if there is not None and _is_done(step, there):
                     changed[step.after.place] = step.change.entry
                     del current[step.after.place]
-        raise StoreBusyError("others keep changing the same entries; the next run goes on")
+        raise StoreBusyError(
+            "other processes keep changing the same entries; the next run continues"
+        )
 
     def _read_all(self, places: Sequence[Place]) -> dict[Place, Stored]:
         found = self.read(places) if places else {}

@@ -56,7 +56,7 @@ def _mark_of_entry(entry: Entry, frees: ledger.AfterRelease | None) -> Mark | No
         case State.BILLED | State.PRESUMED:
             return Mark(Fate.DONE, f"{entry.state}: {window}. {why}"[:RESPONSE_LENGTH_MAX])
         case State.RELEASED if frees is ledger.AfterRelease.PENDING:
-            words = f"planned anew, it was not billed: {window}. {why}"
+            words = f"planned again, it was not billed: {window}. {why}"
             return Mark(Fate.PENDING, words[:RESPONSE_LENGTH_MAX])
         case State.PARKED | State.UNRESOLVED | State.WRITTEN_OFF | State.RELEASED:
             return Mark(Fate.FAILED, f"{entry.state}: {window}. {why}"[:RESPONSE_LENGTH_MAX])

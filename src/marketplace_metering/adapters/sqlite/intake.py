@@ -223,8 +223,11 @@ class SqliteIntake:
             f"UNION ALL SELECT micros FROM corrected {of_event}",  # it is another buyer's now
             (*known, record.event_id),
         ).fetchone()
-        recorded = replace(record, micros=micros) if group_id == known[0] else None
-        return event_clash(record, [recorded])
+        if group_id != known[0]:
+            return event_clash(record, [None])
+        # Nearly always it is the very same, and a million of them may be repeated.
+        is_same = micros == record.micros
+        return None if is_same else event_clash(record, [replace(record, micros=micros)])
 
     def _free_place(
         self, record: UsageRecord, group_id: int, may_be_there: bool = True

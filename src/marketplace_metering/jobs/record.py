@@ -8,11 +8,10 @@ from decimal import Decimal
 from itertools import islice
 
 from marketplace_metering.core.identity import PRODUCT_CODE
-from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.quantity import ZERO, Quantity, micros_of
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
 from marketplace_metering.core.record_columns import RecordColumns
-from marketplace_metering.core.record_rules import read_record
+from marketplace_metering.core.record_rules import is_billable_micros, read_record
 from marketplace_metering.files.json_lines import JsonLines, Piece, Step
 from marketplace_metering.ports import Clock, Intake, UsageRecords
 
@@ -123,7 +122,7 @@ def _readable(quantity: object) -> Quantity | None:
     if isinstance(quantity, Decimal) and not quantity.is_finite():
         return None
     micros = micros_of(quantity)
-    return Quantity(micros) if micros is not None and 0 <= micros <= QUANTITY_MICROS_MAX else None
+    return Quantity(micros) if micros is not None and is_billable_micros(micros) else None
 
 
 def _steps(pieces: Iterable[Piece], clock: Clock) -> Iterator[Step]:

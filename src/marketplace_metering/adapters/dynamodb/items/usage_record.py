@@ -19,11 +19,10 @@ from marketplace_metering.adapters.dynamodb.api.attributes import (
 )
 from marketplace_metering.core import record_item
 from marketplace_metering.core.hours import instant
-from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.quantity import Quantity, micros_of
 from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.core.record_item import timestamp_text
-from marketplace_metering.core.record_rules import PENDING, read_record
+from marketplace_metering.core.record_rules import PENDING, is_billable_micros, read_record
 
 MARKED_BY = "metering_entry"  # what covered a usage record when it was last marked
 SOURCE = "metering_source"  # where a recorded input came from
@@ -110,7 +109,7 @@ def readable_quantity(item: Attributes) -> Quantity | None:
     """The quantity of a malformed usage record, if it names one that could be billed at all."""
     digits = item.get("quantity", {}).get("N")
     micros = None if digits is None else micros_of(python_number(digits))
-    return Quantity(micros) if micros is not None and 0 <= micros <= QUANTITY_MICROS_MAX else None
+    return Quantity(micros) if micros is not None and is_billable_micros(micros) else None
 
 
 def readable_product(item: Attributes) -> str | None:

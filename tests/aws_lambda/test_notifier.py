@@ -66,7 +66,7 @@ def test_one_message_for_a_run_names_every_quantity() -> None:
         "- parked, quantity 2.5, prod-abc123 111122223333 api_calls 2026-11-20T09:00Z: "
         "AWS says no\n"
         "\n"
-        "unresolved: 1. What it means: it may be billed or not; compare with CloudTrail and "
+        "unresolved: 1. What it means: it may or may not be billed; compare with CloudTrail and "
         "resolve it.\n"
         "  prod-abc123 users: quantity 7 in 1 windows or inputs\n"
         "\n"

@@ -145,12 +145,12 @@ def tag_rule(what: str, longest: int) -> str:
         ),
         (
             {"license_arn": LICENSE},
-            f"license_arn '{LICENSE:.76}... refused: it looks like a misspelt 'licenseArn', "
-            "without which usage is metered by productCode; rename the attribute to 'licenseArn'",
+            f"license_arn '{LICENSE:.76}... refused: it looks like a misspelt 'licenseArn'; "
+            "without that usage is metered by productCode; rename the attribute to 'licenseArn'",
         ),
         (
             {"LicenceARN": 7},
-            "LicenceARN 7 refused: it looks like a misspelt 'licenseArn', without which usage is "
+            "LicenceARN 7 refused: it looks like a misspelt 'licenseArn'; without that usage is "
             "metered by productCode; rename the attribute to 'licenseArn'",
         ),
         # customerAWSAccountId
@@ -243,12 +243,12 @@ def tag_rule(what: str, longest: int) -> str:
         ),
         (
             {"quantity": -1},
-            f"quantity -1 refused: {AMOUNT}; AWS takes nothing back: correct an over-billing with "
+            f"quantity -1 refused: {AMOUNT}; AWS takes nothing back: correct over-billing with "
             "a refund, not with usage",
         ),
         (
             {"quantity": Decimal("-0.000001")},
-            f"quantity -0.000001 refused: {AMOUNT}; AWS takes nothing back: correct an "
+            f"quantity -0.000001 refused: {AMOUNT}; AWS takes nothing back: correct "
             "over-billing with a refund, not with usage",
         ),
         (
@@ -300,12 +300,12 @@ def tag_rule(what: str, longest: int) -> str:
         ),
         (
             {"create_timestamp": 0},
-            "create_timestamp 0 refused: lies before 2016-01-14, when AWS Marketplace began to "
+            "create_timestamp 0 refused: is before 2016-01-14, when AWS Marketplace began to "
             f"meter; {TIME_FIX}",
         ),
         (
             {"create_timestamp": -1},
-            "create_timestamp -1 refused: lies before 2016-01-14, when AWS Marketplace began to "
+            "create_timestamp -1 refused: is before 2016-01-14, when AWS Marketplace began to "
             f"meter; {TIME_FIX}",
         ),
         (
@@ -393,7 +393,7 @@ def test_what_is_wrong_is_told_with_field_value_rule_and_fix(
 def test_usage_of_the_future_is_refused_with_how_far_it_lies_ahead(ahead_s: int, span: str) -> None:
     at = epoch_ns(NOW) // 1_000_000 + ahead_s * 1000
     assert wrong(item(create_timestamp=at)) == [
-        f"create_timestamp {at} refused: lies {span} in the future, usage is recorded after it "
+        f"create_timestamp {at} refused: is {span} in the future; usage is recorded after it "
         "happened; correct the clock that wrote it, then record the usage with the true time"
     ]
 
@@ -401,7 +401,7 @@ def test_usage_of_the_future_is_refused_with_how_far_it_lies_ahead(ahead_s: int,
 def test_an_absurdly_late_time_is_refused_in_plain_words() -> None:
     [message] = wrong(item(create_timestamp=10**60))
     assert message.startswith("create_timestamp 1000")
-    assert "lies 999999 days in the future" in message
+    assert "is 999999 days in the future" in message
 
 
 def test_a_clock_that_is_a_little_ahead_is_forgiven() -> None:

@@ -1,7 +1,8 @@
 """An AWS that answers as it is told, and two stores alike: by what is asked, not by whom.
 
-What becomes of an entry depends on its window's place among those of its request, and what becomes
-of a request on its number in the run. There are no rules in it: AWS may say anything.
+What becomes of an entry depends on its window's place among those of its request and on how often
+it was tried; what becomes of a request on its number in the run. There are no rules in it: AWS may
+say anything.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Weather:
     """How AWS answers during one run."""
 
     requests: tuple[str, ...] = ()  # the first ones; the others are ok
-    outcomes: tuple[str, ...] = ("accepted",)  # by the place of an entry's window, round and round
+    outcomes: tuple[str, ...] = ("accepted",)  # one after the other, round and round
     knows_all_dimensions: bool = False
 
     def __str__(self) -> str:

@@ -15,6 +15,8 @@ from tests.support.stores import SQLITE
 class Difference(AssertionError):  # noqa: N818 - what is looked for
     """The stores did not do the same."""
 
+    told = 0  # how many stories it took
+
 
 class Twins:
     """The embedded store and another one."""

@@ -194,8 +194,9 @@ def test_repaired_usage_stays_while_aws_may_have_its_window(world: TwoTables) ->
     assert "metering_pending" not in marked
     assert marked["metering_response"] == (
         f"this usage record was changed after it was sealed as {DIMENSION} 5 of product {PRODUCT} "
-        "in the window 2026-11-20T09:00Z, and AWS may hold that window, for an earlier answer was "
-        "lost: what was sent never changes. Set metering_pending again when the window is settled."
+        "in the window 2026-11-20T09:00Z, and AWS may have that window, because an earlier answer "
+        "was lost: what was sent never changes. Set metering_pending again when the window is "
+        "settled."
     )
     [_parked, alarm] = world.alarms()
     assert (alarm.kind, alarm.quantity) == (AlarmKind.REFUSED_INPUT, quantity(5))

@@ -30,11 +30,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"dimension": ""},
         "dimension '' refused: must be 1 to 255 characters; use the API name of a dimension of "
-        "the listing, upper and lower case as there",
+        "the listing, with the same upper and lower case",
     ),
     (
         {"quantity": -1},
-        f"quantity -1 refused: {QUANTITY}; AWS takes nothing back: correct an over-billing with a "
+        f"quantity -1 refused: {QUANTITY}; AWS takes nothing back: correct over-billing with a "
         "refund, not with usage",
     ),
     (
@@ -80,7 +80,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"at": datetime(2010, 1, 1, tzinfo=UTC)},
-        "at 2010-01-01T00:00:00+00:00 refused: lies before 2016-01-14, when AWS Marketplace began "
+        "at 2010-01-01T00:00:00+00:00 refused: is before 2016-01-14, when AWS Marketplace began "
         "to meter; pass the time of the usage as a datetime with a time zone, and keep the "
         "machine's clock right",
     ),
@@ -143,7 +143,7 @@ def test_a_clock_that_was_never_set_is_seen(monkeypatch: pytest.MonkeyPatch) -> 
     with recorder(ListSink(), None) as usage:
         usage.record(BUYER, DIMENSION, 1)
         monkeypatch.setattr(time, "time_ns", lambda: 0)
-        with pytest.raises(InvalidUsageError, match="at the machine's clock refused: lies before"):
+        with pytest.raises(InvalidUsageError, match="at the machine's clock refused: is before"):
             usage.record(BUYER, DIMENSION, 1)
         monkeypatch.undo()
 

@@ -45,10 +45,9 @@ def make_bill(accepted: Iterable[Accepted], listings: Listings, year: int, month
         if not first <= record.content.stamp < end:
             continue
         window = record.window
-        code, arn = window.product_code or "", window.license_arn or ""
-        if arn in listings.licenses:
-            code = listings.licenses[arn].product_code
-        total = totals.setdefault((code, arn, window.buyer, window.dimension), [0, 0])
+        code = listings.product_of(window.product_code, window.license_arn) or ""
+        name = (code, window.license_arn or "", window.buyer, window.dimension)
+        total = totals.setdefault(name, [0, 0])
         total[0] += record.content.quantity
         total[1] += 1
     lines = tuple(

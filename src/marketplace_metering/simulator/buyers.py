@@ -101,13 +101,12 @@ class Listings:
 
     def subscribe(
         self,
-        *,
         product_code: str,
         account: str,
+        license_arn: str | None,
+        customer_identifier: str | None,
         period: Period,
         issued: int,
-        license_arn: str | None = None,
-        customer_identifier: str | None = None,
     ) -> Registration:
         """Open a period of a buyer's subscription and issue a registration token."""
         if product_code not in self.products:
@@ -132,13 +131,12 @@ class Listings:
 
     def unsubscribe(
         self,
-        *,
         product_code: str,
         account: str,
+        license_arn: str | None,
         ends: int,
-        license_arn: str | None = None,
-        deprovisioned: int | None = None,
-    ) -> Subscription:
+        deprovisioned: int | None,
+    ) -> None:
         """End the newest period of a buyer's subscription; the final hour follows."""
         subscription = self._find(product_code, account, license_arn)
         if subscription is None:
@@ -147,7 +145,6 @@ class Listings:
         if ends < last.starts:
             raise ValueError("a subscription must end after it starts")
         subscription.periods[-1] = Period(last.starts, ends, deprovisioned)
-        return subscription
 
     def of_account(self, product_code: str, account: str) -> Sequence[Subscription]:
         """All subscriptions of one buyer to one product, licensed or not."""
@@ -157,13 +154,16 @@ class Listings:
         """The account behind a legacy customer identifier."""
         return self._accounts.get((product_code, customer_identifier))
 
+    def product_of(self, product_code: str | None, license_arn: str | None) -> str | None:
+        """The product of usage: the one that it names, or that of its licence if it is known."""
+        licensed = self.licenses.get(license_arn) if license_arn is not None else None
+        return product_code if licensed is None else licensed.product_code
+
     def _find(
         self, product_code: str, account: str, license_arn: str | None
     ) -> Subscription | None:
-        for subscription in self.of_account(product_code, account):
-            if subscription.license_arn == license_arn:
-                return subscription
-        return None
+        found = self.of_account(product_code, account)
+        return next((each for each in found if each.license_arn == license_arn), None)
 
     def _create(
         self, product_code: str, account: str, license_arn: str | None, identifier: str | None

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from marketplace_metering.simulator.answers import Answer, Body, Loss, Refusal
+from marketplace_metering.simulator.answers import Answer, Loss, Refusal
 from marketplace_metering.simulator.fields import Record
 from marketplace_metering.simulator.marketplace import MarketplaceSimulator, Trouble
 from marketplace_metering.simulator.metering import Status
@@ -146,12 +146,15 @@ class FaultySimulator:
         refusal: Refusal | None = None
         nothing_processed = False
         loss: Loss | None = None
+        unheard = False
         for fault in faults:
             match fault:
                 case Throttle():
                     refusal = refusal or Refusal("ThrottlingException", "Rate exceeded")
-                case ServerError(after_acceptance=False):
-                    refusal = refusal or _internal_error()
+                case ServerError(after_acceptance):
+                    unheard = unheard or after_acceptance
+                    if not after_acceptance:
+                        refusal = refusal or _internal_error()
                 case Lost(after_acceptance, how):
                     loss = how
                     nothing_processed = nothing_processed or not after_acceptance
@@ -162,13 +165,12 @@ class FaultySimulator:
         def choose(records: Sequence[Record]) -> Mapping[int, Status]:
             return self._left(leave, records)
 
-        unheard = loss is not None
         return Trouble(
             refusal=refusal,
             nothing_processed=nothing_processed,
             leave=choose if leave else None,
             loss=loss,
-            unheard=unheard or any(_hides_outcomes(fault) for fault in faults),
+            unheard=unheard or loss is not None,
         )
 
     def _left(
@@ -189,35 +191,24 @@ class FaultySimulator:
     def _distort(self, answer: Answer, faults: Sequence[Fault]) -> Answer:
         status, body, delay = answer.status, answer.body, answer.delay_seconds
         for fault in faults:
+            results = body.get("Results")
             match fault:
                 case Slow(seconds):
                     delay += seconds
                 case ServerError(after_acceptance=True) if status == 200:
                     failed = _internal_error().answer()
                     status, body = failed.status, failed.body
-                case Missing(positions) if status == 200:
-                    body = self._without(body, positions)
-                case Shuffled() if status == 200:
-                    body = self._shuffled(body)
+                case Missing(positions) if isinstance(results, list):
+                    gone = set(self._pick(positions, len(results)))
+                    kept = [each for at, each in enumerate(results, start=1) if at not in gone]
+                    body = {**body, "Results": kept}
+                case Shuffled() if isinstance(results, list):
+                    order = list(results)
+                    self._random.shuffle(order)
+                    body = {**body, "Results": order if order != results else results[::-1]}
                 case _:
                     pass
         return Answer(status, body, answer.loss, delay)
-
-    def _without(self, body: Body, positions: Sequence[int] | None) -> Body:
-        results = body.get("Results")
-        if not isinstance(results, list):
-            return body
-        gone = set(self._pick(positions, len(results)))
-        kept = [each for number, each in enumerate(results, start=1) if number not in gone]
-        return {**body, "Results": kept}
-
-    def _shuffled(self, body: Body) -> Body:
-        results = body.get("Results")
-        if not isinstance(results, list):
-            return body
-        order = list(results)
-        self._random.shuffle(order)
-        return {**body, "Results": order if order != results else results[::-1]}
 
     def _pick(self, positions: Sequence[int] | None, count: int) -> Sequence[int]:
         if positions is not None:
@@ -225,10 +216,6 @@ class FaultySimulator:
         if count == 0:
             return ()
         return self._random.sample(range(1, count + 1), self._random.randint(1, count))
-
-
-def _hides_outcomes(fault: Fault) -> bool:
-    return isinstance(fault, ServerError) and fault.after_acceptance
 
 
 def _internal_error() -> Refusal:

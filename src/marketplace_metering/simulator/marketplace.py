@@ -113,13 +113,10 @@ class MarketplaceSimulator:
     ) -> Registration:
         """Let a buyer use a declared product; the registration token lives from `issued_at`."""
         with self.lock:
+            period = Period(micros(starts_at), _micros(ends_at), _micros(deprovisioned_at))
+            issued = micros(issued_at or starts_at)
             return self.listings.subscribe(
-                product_code=product_code,
-                account=account,
-                period=Period(micros(starts_at), _micros(ends_at), _micros(deprovisioned_at)),
-                issued=micros(issued_at or starts_at),
-                license_arn=license_arn,
-                customer_identifier=customer_identifier,
+                product_code, account, license_arn, customer_identifier, period, issued
             )
 
     def unsubscribe(
@@ -133,13 +130,8 @@ class MarketplaceSimulator:
     ) -> None:
         """End a buyer's subscription; the hour for final records follows."""
         with self.lock:
-            self.listings.unsubscribe(
-                product_code=product_code,
-                account=account,
-                ends=micros(ends_at),
-                license_arn=license_arn,
-                deprovisioned=_micros(deprovisioned_at),
-            )
+            ends, deprovisioned = micros(ends_at), _micros(deprovisioned_at)
+            self.listings.unsubscribe(product_code, account, license_arn, ends, deprovisioned)
 
     def bill(self, year: int, month: int) -> Bill:
         """The invoice of a month of usage."""

@@ -201,14 +201,9 @@ class Metering:
         if (other.window.license_arn is None) == (new.window.license_arn is None):
             return None  # another product, or another licence of the same buyer: separate usage
         # [M9] both identities for one customer in one hour bill twice
-        codes = {self._product_of(each.window) for each in (other, new)} - {None}
+        windows = (other.window, new.window)
+        codes = {self._listings.product_of(w.product_code, w.license_arn) for w in windows} - {None}
         return "two-identities" if len(codes) == 1 else None
-
-    def _product_of(self, window: Window) -> str | None:
-        if window.license_arn is None:
-            return window.product_code
-        licensed = self._listings.licenses.get(window.license_arn)
-        return licensed.product_code if licensed is not None else None
 
 
 def result(

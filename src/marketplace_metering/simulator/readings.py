@@ -2,8 +2,6 @@
 
 The marks are rows of docs/aws-rules.md, which has both readings and their sources.
 
-The marks are rows of docs/aws-rules.md, which has both readings and their sources.
-
 The defaults follow the service model where it speaks. Software that meters correctly gives the
 same bill under every combination; run it under several.
 """
@@ -60,7 +58,7 @@ class Readings:
 
     def __post_init__(self) -> None:
         """Refuse a value that is no reading, with the ones that are."""
-        for name, hint in _hints().items():
+        for name, hint in get_type_hints(Readings).items():
             value = getattr(self, name)
             if hint is int:
                 if type(value) is not int or not 1 <= value <= 24 * 31:
@@ -86,10 +84,6 @@ class Readings:
     def as_json(self) -> dict[str, object]:
         """The switches as the admin API shows them."""
         return {_camel(name): value for name, value in asdict(self).items()}
-
-
-def _hints() -> Mapping[str, object]:
-    return get_type_hints(Readings)
 
 
 def _camel(name: str) -> str:

@@ -1,6 +1,8 @@
 """Faults as the admin API reads and shows them."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Final
 
 from marketplace_metering.simulator.admin.fields import AdminError, Fields
@@ -20,16 +22,6 @@ from marketplace_metering.simulator.faults import (
     Unprocessed,
 )
 
-KINDS: Final = (
-    "throttle",
-    "server-error",
-    "lost",
-    "slow",
-    "unprocessed",
-    "missing",
-    "shuffled",
-    "not-subscribed",
-)
 _MEMBERS: Final = (
     "kind",
     "afterAcceptance",
@@ -68,29 +60,6 @@ def show_faults(faulty: FaultySimulator) -> dict[str, object]:
     }
 
 
-def _fault(fields: Fields) -> Fault:
-    kind = fields.text("kind")
-    match kind:
-        case "throttle":
-            return Throttle()
-        case "server-error":
-            return ServerError(fields.flag("afterAcceptance", default=False))
-        case "lost":
-            return Lost(fields.flag("afterAcceptance", default=True), _loss(fields))
-        case "slow":
-            return Slow(fields.number("seconds", 0, 3600, 1))
-        case "unprocessed":
-            return Unprocessed(fields.positions("positions"))
-        case "missing":
-            return Missing(fields.positions("positions"))
-        case "shuffled":
-            return Shuffled()
-        case "not-subscribed":
-            return NotSubscribed(fields.optional_text("customerAWSAccountId"))
-        case _:
-            raise AdminError(400, f"unknown fault {kind!r}; known are: {', '.join(KINDS)}")
-
-
 def _loss(fields: Fields) -> Loss:
     name = fields.optional_text("loss") or Loss.CONNECTION_CLOSED.value
     try:
@@ -100,21 +69,29 @@ def _loss(fields: Fields) -> Loss:
         raise AdminError(400, f"unknown loss {name!r}; use {known}") from None
 
 
+KINDS: Final[Mapping[str, Callable[[Fields], Fault]]] = {
+    "throttle": lambda _: Throttle(),
+    "server-error": lambda sent: ServerError(sent.flag("afterAcceptance", default=False)),
+    "lost": lambda sent: Lost(sent.flag("afterAcceptance", default=True), _loss(sent)),
+    "slow": lambda sent: Slow(sent.number("seconds", 0, 3600, 1)),
+    "unprocessed": lambda sent: Unprocessed(sent.positions("positions")),
+    "missing": lambda sent: Missing(sent.positions("positions")),
+    "shuffled": lambda _: Shuffled(),
+    "not-subscribed": lambda sent: NotSubscribed(sent.optional_text("customerAWSAccountId")),
+}
+# The members of a fault that the API calls otherwise than the class does.
+_SHOWN_AS: Final = {"after_acceptance": "afterAcceptance", "account": "customerAWSAccountId"}
+
+
+def _fault(fields: Fields) -> Fault:
+    kind = fields.text("kind")
+    if kind not in KINDS:
+        raise AdminError(400, f"unknown fault {kind!r}; known are: {', '.join(KINDS)}")
+    return KINDS[kind](fields)
+
+
 def _show(fault: Fault) -> Mapping[str, object]:
-    match fault:
-        case Throttle():
-            return {"kind": "throttle"}
-        case ServerError(after_acceptance):
-            return {"kind": "server-error", "afterAcceptance": after_acceptance}
-        case Lost(after_acceptance, loss):
-            return {"kind": "lost", "afterAcceptance": after_acceptance, "loss": loss.value}
-        case Slow(seconds):
-            return {"kind": "slow", "seconds": seconds}
-        case Unprocessed(positions):
-            return {"kind": "unprocessed", "positions": positions}
-        case Missing(positions):
-            return {"kind": "missing", "positions": positions}
-        case Shuffled():
-            return {"kind": "shuffled"}
-        case NotSubscribed(account):
-            return {"kind": "not-subscribed", "customerAWSAccountId": account}
+    """A fault as it is asked for; its kind is the name of its class, in words."""
+    kind = "-".join(re.findall("[A-Z][a-z]*", type(fault).__name__)).lower()
+    members = {_SHOWN_AS.get(name, name): value for name, value in asdict(fault).items()}
+    return {"kind": kind, **members}

@@ -4,9 +4,6 @@ import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Final
-
-MISSING: Final = object()
 
 
 class AdminError(Exception):

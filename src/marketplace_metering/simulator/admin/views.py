@@ -34,12 +34,10 @@ def show_products(simulator: MarketplaceSimulator) -> Body:
 def show_usage(simulator: MarketplaceSimulator, query: Query) -> Body:
     """The accepted usage; a product code also finds the usage of its licences."""
     _check(query, ("productCode", "customerAWSAccountId", "dimension"))
-    licenses = simulator.listings.licenses
     found = []
     for record in simulator.accepted:
         window = record.window
-        licensed = licenses.get(window.license_arn) if window.license_arn is not None else None
-        product_code = window.product_code if licensed is None else licensed.product_code
+        product_code = simulator.listings.product_of(window.product_code, window.license_arn)
         if (
             query.get("productCode", product_code) == product_code
             and query.get("customerAWSAccountId", window.buyer) == window.buyer
@@ -129,14 +127,17 @@ def _accepted(record: Accepted) -> Body:
     }
 
 
-def _window(window: Window) -> Body:
+def _meter(each: Window | BillLine) -> Body:
     return {
-        "productCode": window.product_code,
-        "licenseArn": window.license_arn,
-        "customerAWSAccountId": window.buyer,
-        "dimension": window.dimension,
-        "hour": iso(window.hour * HOUR),
+        "productCode": each.product_code,
+        "licenseArn": each.license_arn,
+        "customerAWSAccountId": each.buyer,
+        "dimension": each.dimension,
     }
+
+
+def _window(window: Window) -> Body:
+    return {**_meter(window), "hour": iso(window.hour * HOUR)}
 
 
 def _content(content: Content) -> Body:
@@ -152,10 +153,7 @@ def _content(content: Content) -> Body:
 
 def _line(line: BillLine) -> Body:
     return {
-        "productCode": line.product_code,
-        "licenseArn": line.license_arn,
-        "customerAWSAccountId": line.buyer,
-        "dimension": line.dimension,
+        **_meter(line),
         "quantity": _text(line.quantity),
         "recordCount": line.record_count,
         "unitPrice": _text(line.unit_price),

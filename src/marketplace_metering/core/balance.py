@@ -77,15 +77,11 @@ FIELD_OF_STATE = {
 }
 
 
-def _no_usage() -> list[int]:
-    return [0, 0]
-
-
 @dataclass(slots=True)
 class _Sums:
     """Of one product, so far."""
 
-    fields: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(_no_usage))
+    fields: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     carried: int = 0
     unreadable_inputs: int = 0
 

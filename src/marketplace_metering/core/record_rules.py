@@ -65,6 +65,16 @@ def is_billable_micros(micros: int) -> bool:
     return 0 <= micros <= QUANTITY_MICROS_MAX
 
 
+def billable_micros(quantity: object) -> int | None:
+    """The millionths of what a usage record can have as its quantity; None for all else."""
+    if type(quantity) is not int and (
+        not isinstance(quantity, Decimal) or not quantity.is_finite()
+    ):
+        return None
+    micros = micros_of(quantity)
+    return micros if micros is not None and is_billable_micros(micros) else None
+
+
 def rows_out_of_bounds(created_ns: list[int], micros: list[int], now_ns: int) -> set[int]:
     """The rows of two columns of the same length whose time or quantity no usage record has."""
     if (
@@ -258,59 +268,39 @@ def _kind(value: object) -> str:
 
 
 def _created_ns(value: object, now: datetime, problems: list[Problem]) -> int | None:
-    name = "create_timestamp"
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        problems.append(
-            Problem.of(
-                name,
-                value,
-                f"must be a number, this is {_kind(value)}",
-                "give the Unix time in milliseconds as a number, without quotes or float",
-            )
-        )
-        return None
-    if isinstance(value, Decimal) and not value.is_finite():
-        problems.append(
-            Problem.of(name, value, "must be a finite number", "give the Unix time in ms")
-        )
-        return None
-    ns = micros_of(value)  # a millisecond has a million nanoseconds, as a unit has micros
-    if ns is None:
-        rule = "must have at most six decimals of a millisecond"
-        problems.append(Problem.of(name, value, rule, "round it to a whole millisecond"))
-        return None
     now_ns = epoch_ns(now)
-    if is_plausible_time(ns, now_ns):
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        rule = f"must be a number, this is {_kind(value)}"
+        fix = "give the Unix time in milliseconds as a number, without quotes or float"
+    elif isinstance(value, Decimal) and not value.is_finite():
+        rule, fix = "must be a finite number", "give the Unix time in ms"
+    # A millisecond has a million nanoseconds, as a unit has micros.
+    elif (ns := micros_of(value)) is None:
+        rule = "must have at most six decimals of a millisecond"
+        fix = "round it to a whole millisecond"
+    elif is_plausible_time(ns, now_ns):
         return ns
-    problems.append(_out_of_time(value, ns, now_ns))
+    else:
+        rule, fix = _out_of_time(ns, now_ns)
+    problems.append(Problem.of("create_timestamp", value, rule, fix))
     return None
 
 
-def _out_of_time(value: int | Decimal, ns: int, now_ns: int) -> Problem:
-    name = "create_timestamp"
+def _out_of_time(ns: int, now_ns: int) -> tuple[str, str]:
+    """The rule that the time breaks, and the fix."""
     units = (("seconds", 1, 1_000), ("microseconds", 1_000, 1), ("nanoseconds", NS_PER_MS, 1))
     for unit, divisor, factor in units:
         if is_plausible_time(ns * factor // divisor, now_ns):
             how = f"multiply it by {factor}" if factor > 1 else f"divide it by {divisor}"
-            return Problem.of(
-                name, value, "must be in milliseconds", f"this looks like {unit}: {how}"
-            )
+            return "must be in milliseconds", f"this looks like {unit}: {how}"
     if ns < EARLIEST_NS:
-        return Problem.of(
-            name,
-            value,
-            "is before 2016-01-14, when AWS Marketplace began to meter",
-            "give the Unix time of the usage in milliseconds",
-        )
+        rule = "is before 2016-01-14, when AWS Marketplace began to meter"
+        return rule, "give the Unix time of the usage in milliseconds"
     ahead = timedelta(microseconds=min((ns - now_ns) // 1_000, 86_400_000_000 * 999_999))
-    return Problem.of(
-        name,
-        value,
-        f"is {_span(ahead)} in the future; usage is recorded after it happened",
-        "correct the clock that wrote it, then record the usage with the true time",
-    )
+    rule = f"is {_span(ahead)} in the future; usage is recorded after it happened"
+    return rule, "correct the clock that wrote it, then record the usage with the true time"
 
 
 def _span(span: timedelta) -> str:

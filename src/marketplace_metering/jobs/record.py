@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from itertools import islice
 
 from marketplace_metering.core.identity import PRODUCT_CODE
-from marketplace_metering.core.quantity import ZERO, Quantity, micros_of
+from marketplace_metering.core.quantity import ZERO, Quantity
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
 from marketplace_metering.core.record_columns import RecordColumns
-from marketplace_metering.core.record_rules import is_billable_micros, read_record
+from marketplace_metering.core.record_rules import billable_micros, read_record
 from marketplace_metering.files.json_lines import JsonLines, Piece, Step
 from marketplace_metering.ports import Clock, Intake, UsageRecords
 
@@ -97,32 +96,22 @@ def _record_step(
 
 
 def _refused(source: str, piece: Piece, problems: tuple[Problem, ...]) -> RefusedInput:
-    product = quantity = None
+    product = micros = None
     if not isinstance(piece.item, Problem):
         product = piece.item.get("productCode")
-        quantity = piece.item.get("quantity")
+        micros = billable_micros(piece.item.get("quantity"))
     return RefusedInput(
         f"{source}, {piece.place}",
         _writable(piece.text),
         problems,
         product if isinstance(product, str) and PRODUCT_CODE.fullmatch(product) else None,
-        _readable(quantity),
+        None if micros is None else Quantity(micros),
     )
 
 
 def _writable(text: str) -> str:
     """The text, with what is not UTF-8 escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _readable(quantity: object) -> Quantity | None:
-    """The quantity of refused input, if it names one that could be billed at all."""
-    if isinstance(quantity, bool) or not isinstance(quantity, int | Decimal):
-        return None
-    if isinstance(quantity, Decimal) and not quantity.is_finite():
-        return None
-    micros = micros_of(quantity)
-    return Quantity(micros) if micros is not None and is_billable_micros(micros) else None
 
 
 def _steps(pieces: Iterable[Piece], clock: Clock) -> Iterator[Step]:

@@ -13,12 +13,11 @@ from typing import TypedDict
 
 from marketplace_metering.core.hours import epoch_ns, instant
 from marketplace_metering.core.limits import MICROS_PER_UNIT, QUANTITY_MICROS_MAX
-from marketplace_metering.core.quantity import micros_of
 from marketplace_metering.core.record import Problem, Tags, UsageRecord
 from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.core.record_rules import (
     EVENT_ID_LENGTH_MAX,
-    is_billable_micros,
+    billable_micros,
     is_plausible_time,
     is_text,
     read_record,
@@ -98,7 +97,7 @@ class KnownMeters:
         The error names everything that is wrong.
         """
         at_ns = _at_ns(call, now_ns)
-        micros = _micros(call.quantity)
+        micros = billable_micros(call.quantity)
         try:
             known = self.get(call.identity())
         except (TypeError, AttributeError):  # unhashable, or no map: read_record says it
@@ -166,16 +165,6 @@ def _at_ns(call: Call, now_ns: int) -> int:
 
 def _refused(name: str, value: object, rule: str, fix: str) -> InvalidUsageError:
     return InvalidUsageError((Problem.of(name, value, rule, fix),))
-
-
-def _micros(quantity: object) -> int | None:
-    """The millionths of a valid quantity; None for others, which `read_record` explains."""
-    if type(quantity) is not int and (
-        not isinstance(quantity, Decimal) or not quantity.is_finite()
-    ):
-        return None
-    micros = micros_of(quantity)
-    return micros if micros is not None and is_billable_micros(micros) else None
 
 
 def _is_id(event_id: object) -> bool:

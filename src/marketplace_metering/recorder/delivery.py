@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.recorder.log import log, without_secrets
@@ -17,20 +18,18 @@ RETRY_FIRST_S = 0.5
 RETRY_LONGEST_S = 30.0
 
 
+@dataclass(slots=True, eq=False)
 class Delivery:
     """The outbox of a recorder; used by one thread at a time."""
 
-    def __init__(
-        self, sink: Sink, spool: Spool, counters: RecorderStats, on_refused: OnRefused | None
-    ) -> None:
-        self._sink = sink
-        self._spool = spool
-        self._counters = counters
-        self._on_refused = on_refused
-        self._outbox: deque[SpooledBatch] = deque()
-        self._left: Sequence[UsageRecord] | None = None  # of the oldest batch, once it was tried
-        self.waiting_bytes = 0
-        self.failures_in_a_row = 0
+    sink: Sink
+    spool: Spool
+    counters: RecorderStats
+    on_refused: OnRefused | None
+    waiting_bytes: int = 0
+    failures_in_a_row: int = 0
+    _outbox: deque[SpooledBatch] = field(default_factory=deque)
+    _left: Sequence[UsageRecord] | None = None  # of the oldest batch, once it was tried
 
     def __len__(self) -> int:
         return len(self._outbox)
@@ -49,37 +48,37 @@ class Delivery:
             is_first = False
             batch = self._outbox[0]
             if self._left is None:
-                self._left = self._spool.load(batch)
-            delivered = self._sink.put(self._left)
-            self._counters.added += delivered.added
-            self._counters.already_there += delivered.already_there
-            self._counters.refused += len(delivered.clashes)
+                self._left = self.spool.load(batch)
+            delivered = self.sink.put(self._left)
+            self.counters.added += delivered.added
+            self.counters.already_there += delivered.already_there
+            self.counters.refused += len(delivered.clashes)
             for record, problem in delivered.clashes:
                 self._refuse(record, problem)
             self._left = delivered.left or None
             if delivered.left:
                 self._fail(delivered)
                 return False
-            self._spool.forget(batch)
+            self.spool.forget(batch)
             self._outbox.popleft()
             self.waiting_bytes -= batch.size
             if self.failures_in_a_row:
-                log().info("usage goes to %s again", self._sink.name)
+                log().info("usage goes to %s again", self.sink.name)
             self.failures_in_a_row = 0
-            self._counters.last_failure = None
+            self.counters.last_failure = None
         return True
 
     def _fail(self, delivered: Delivered) -> None:
         reason = delivered.reason or "the store gave no reason"
-        self._counters.failed_rounds += 1
-        self._counters.last_failure = reason
+        self.counters.failed_rounds += 1
+        self.counters.last_failure = reason
         # The first failure is told at once, then the second, the fourth, the eighth and so on.
         self.failures_in_a_row += 1
         if self.failures_in_a_row & (self.failures_in_a_row - 1) == 0:
             log().warning(
                 "usage waits, %d batches: %s does not accept it (%d tries in a row): %s",
                 len(self._outbox),
-                self._sink.name,
+                self.sink.name,
                 self.failures_in_a_row,
                 reason,
             )
@@ -91,14 +90,14 @@ class Delivery:
         log().error("usage of account %s was not counted: %s", record.account, problem)
         line = exact_json({"refused": str(problem), "record": item_of(record)})
         try:
-            self._spool.refuse(line.encode() + b"\n")
+            self.spool.refuse(line.encode() + b"\n")
         except OSError as error:
             log().error(
                 "the spool cannot store a refusal: %s; this one was %s", error.strerror, line
             )
-        if self._on_refused is not None:
+        if self.on_refused is not None:
             try:
-                self._on_refused(record, problem)
+                self.on_refused(record, problem)
             except Exception as error:  # noqa: BLE001 - the application's own code
                 log().error("on_refused failed: %s", without_secrets(repr(error)))
 

@@ -237,10 +237,9 @@ def _id_of(record: UsageRecord) -> str:
 
 def in_threads(jobs: Sequence[Callable[[], None]]) -> None:
     """Do all of them, at the same time where threads can be had: at exit they cannot."""
-    rest = iter(jobs[1:])
     threads = []
     alone = list(jobs[:1])
-    for job in rest:
+    for job in jobs[1:]:
         thread = threading.Thread(target=job, name="metering-recorder-put", daemon=True)
         try:
             thread.start()

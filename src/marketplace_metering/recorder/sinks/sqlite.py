@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
 from marketplace_metering.recorder.sinks.port import Delivered
 
 if TYPE_CHECKING:
     from marketplace_metering.adapters.sqlite import SqliteStore
-    from marketplace_metering.core.record import RefusedInput
     from marketplace_metering.ports import Intake
 
 SQLITE = "sqlite:///"
@@ -86,7 +85,6 @@ class SqliteSink:
 
 
 def _refused(record: UsageRecord, problem: Problem) -> RefusedInput:
-    from marketplace_metering.core.record import RefusedInput
     from marketplace_metering.recorder.spool.batch_file import text_of
 
     text = text_of([record]).decode().strip()

@@ -54,20 +54,7 @@ def read_job_event(event: object) -> JobRequest:
 def job_answer(request: JobRequest, report: SealReport, continues: bool) -> dict[str, Any]:
     """What the job answers to its caller."""
     head = {"scope": str(request.scope), "round": request.round}
-    return {**head, **figures_of(report), "continues": continues}
-
-
-def figures_of(report: SealReport) -> dict[str, Any]:
-    """What a run sealed, as JSON; quantities are strings, because they are exact."""
-    return {
-        "entries": report.entries,
-        "usage_records": report.records,
-        "quantity": str(report.quantity),
-        "carried": str(report.carried),
-        "rejected_usage_records": report.rejected_records,
-        "left_pending": {str(why): count for why, count in report.waiting_records.items()},
-        "contended_meters": report.contended_books,
-    }
+    return {**head, **report.figures(), "continues": continues}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.metrics import MetricUnit
 
-from marketplace_metering.aws_lambda.events import figures_of
 from marketplace_metering.core.ledger import Alarm, AlarmKind, State
 from marketplace_metering.core.limits import WINDOW_LENGTH
 from marketplace_metering.jobs.seal import SealReport
@@ -63,7 +62,7 @@ def flush() -> None:
 
 def report_job(report: SealReport) -> None:
     """A finished run of the job: one line of the log, and what is counted."""
-    log.info("sealed", extra={**figures_of(report), "is_cut_short": report.is_cut_short})
+    log.info("sealed", extra={**report.figures(), "is_cut_short": report.is_cut_short})
     count(Name.JOB_RUNS, 1)
     count(Name.SEALED_ENTRIES, report.entries)
     count(Name.SEALED_RECORDS, report.records)

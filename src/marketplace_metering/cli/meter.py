@@ -43,9 +43,7 @@ def seal(session: Session, everything: bool, as_json: bool) -> None:
     """Freeze pending usage of closed hours into ledger entries; nothing is sent yet."""
     report = _seal(session, everything, as_json)
     if as_json:
-        print_json({"sealed": _seal_json(report)})
-    else:
-        _say_sealed(report)
+        print_json({"sealed": report.figures()})
 
 
 @click.command()
@@ -56,8 +54,6 @@ def submit(session: Session, as_json: bool) -> None:
     report = _submit(session, as_json)
     if as_json:
         print_json({"submitted": _submit_json(report)})
-    else:
-        _say_submitted(report)
     sys.exit(_exit_code(report))
 
 
@@ -68,13 +64,9 @@ def submit(session: Session, as_json: bool) -> None:
 def run(session: Session, everything: bool, as_json: bool) -> None:
     """Seal and submit, once: what the hourly job does."""
     sealed = _seal(session, everything, as_json)
-    if not as_json:
-        _say_sealed(sealed)
     submitted = _submit(session, as_json)
     if as_json:
-        print_json({"sealed": _seal_json(sealed), "submitted": _submit_json(submitted)})
-    else:
-        _say_submitted(submitted)
+        print_json({"sealed": sealed.figures(), "submitted": _submit_json(submitted)})
     sys.exit(_exit_code(submitted))
 
 
@@ -95,12 +87,15 @@ def serve(session: Session) -> None:
 def _seal(session: Session, everything: bool, quiet: bool) -> SealReport:
     scope = Scope.EVERYTHING if everything else Scope.CLOSED_HOURS
     with _counting("sealing", "entries", quiet) as count:
-        return sealing.seal(
+        report = sealing.seal(
             session.ports,
             session.settings.policy,
             scope,
-            on_progress=lambda report: count(report.entries),
+            on_progress=lambda so_far: count(so_far.entries),
         )
+    if not quiet:
+        _say_sealed(report)
+    return report
 
 
 def _submit(session: Session, quiet: bool) -> SubmitReport:
@@ -111,6 +106,8 @@ def _submit(session: Session, quiet: bool) -> SubmitReport:
             on_progress=lambda so_far: count(so_far.entries.total()),
         )
     deliver_alarms(session.ports)
+    if not quiet:
+        _say_submitted(report)
     return report
 
 
@@ -155,18 +152,6 @@ def _say_submitted(report: SubmitReport) -> None:
         note(f"AWS: {report.words}", style="red")
     for product, words in report.blocked_products.items():
         note(f"product {product} is left alone, its usage stays sealed: {words}", style="red")
-
-
-def _seal_json(report: SealReport) -> dict[str, Any]:
-    return {
-        "entries": report.entries,
-        "usage_records": report.records,
-        "quantity": str(report.quantity),
-        "carried": str(report.carried),
-        "rejected_usage_records": report.rejected_records,
-        "left_pending": {str(why): count for why, count in report.waiting_records.items()},
-        "contended_meters": report.contended_books,
-    }
 
 
 def _submit_json(report: SubmitReport) -> dict[str, Any]:

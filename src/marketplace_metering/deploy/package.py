@@ -52,7 +52,7 @@ class Package:
 
 def build(path: Path) -> Package:
     """Write the package to this path and describe it."""
-    contents = dict(_own_files())
+    contents = dict(_walk(resources.files(PACKAGE), PurePosixPath(PACKAGE)))
     versions = {PACKAGE.replace("_", "-"): metadata.version(PACKAGE)}
     for distribution in _distributions():
         versions[distribution.name] = distribution.version
@@ -70,10 +70,6 @@ def build(path: Path) -> Package:
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     unpacked = sum(len(content) for content in contents.values())
     return Package(path, sha256, size, unpacked, dict(sorted(versions.items())))
-
-
-def _own_files() -> Iterator[tuple[str, bytes]]:
-    yield from _walk(resources.files(PACKAGE), PurePosixPath(PACKAGE))
 
 
 def _walk(folder: Traversable, at: PurePosixPath) -> Iterator[tuple[str, bytes]]:

@@ -54,7 +54,8 @@ def follow(
     failures: list[StackEvent] = []
     while True:
         # The status first: the event that led to it is then among them.
-        status = _status(cloudformation, stack_id)
+        stack = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]
+        status = str(stack["StackStatus"])
         for each in reversed(list(_events(cloudformation, stack_id))):
             if each["EventId"] not in seen:
                 seen.add(each["EventId"])
@@ -65,10 +66,6 @@ def follow(
         if not status.endswith("_IN_PROGRESS"):
             return status, failures
         time.sleep(poll_s)
-
-
-def _status(cloudformation: AwsClient, stack_id: str) -> str:
-    return str(cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"])
 
 
 def _events(cloudformation: AwsClient, stack_id: str) -> Iterator[Mapping[str, Any]]:

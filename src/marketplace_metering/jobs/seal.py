@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from marketplace_metering.core.identity import BookKey
-from marketplace_metering.core.plan import Book, Group, Plan, Waits, plan
+from marketplace_metering.core.plan import Plan, Waits, plan
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.quantity import ZERO, Quantity, total
 from marketplace_metering.ports import Ports
@@ -39,6 +40,18 @@ class SealReport:
             self.carried += sealing.entry.carried
         self.quantity += total(sealing.entry.quantity for sealing in done.sealings)
         self.rejected_records += sum(group.record_count for group, _why in done.rejected)
+
+    def figures(self) -> dict[str, Any]:
+        """What a run sealed, as JSON; quantities are strings, because they are exact."""
+        return {
+            "entries": self.entries,
+            "usage_records": self.records,
+            "quantity": str(self.quantity),
+            "carried": str(self.carried),
+            "rejected_usage_records": self.rejected_records,
+            "left_pending": {str(why): count for why, count in self.waiting_records.items()},
+            "contended_meters": self.contended_books,
+        }
 
 
 def seal(
@@ -75,7 +88,8 @@ def _seal_once(
     """One pass over the books; answers those that somebody else changed meanwhile."""
     contended: set[BookKey] = set()
     now = ports.clock.now()
-    for step in _steps(ports.store.pending(now, policy), BOOKS_PER_STEP):
+    books = ports.store.pending(now, policy)
+    while step := list(islice(books, BOOKS_PER_STEP)):
         plans = [plan(book, groups, now, policy, scope) for book, groups in step]
         for each in plans:
             for group, why in each.waiting:
@@ -96,10 +110,3 @@ def _seal_once(
             report.is_cut_short = True
             break
     return contended
-
-
-def _steps(
-    books: Iterator[tuple[Book, Sequence[Group]]], size: int
-) -> Iterator[list[tuple[Book, Sequence[Group]]]]:
-    while step := list(islice(books, size)):
-        yield step

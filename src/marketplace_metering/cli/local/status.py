@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 
 import click
 
@@ -35,15 +36,7 @@ def _print_json(found: Status) -> None:
     if found.pipeline is None:
         print_json({"is_up": False})
         return
-    parts = {
-        part.name: {
-            "url": part.url,
-            "pid": part.pid,
-            "is_answering": part.is_answering,
-            "log": part.log,
-        }
-        for part in found.parts
-    }
+    parts = {part.pop("name"): part for part in map(asdict, found.parts)}
     print_json(
         {
             "is_up": found.is_well,

@@ -17,12 +17,11 @@ from marketplace_metering.local import LocalError
 from marketplace_metering.local import up as starting
 from marketplace_metering.local.home import LocalPipeline, beside_proxies, default_home, to_unset
 
-STACK_DEFAULT = "metering-local"
 port_type = click.IntRange(0, 65_535)
 
 
 @click.command()
-@click.option("--stack", default=STACK_DEFAULT, show_default=True, metavar="NAME")
+@click.option("--stack", default=starting.STACK_DEFAULT, show_default=True, metavar="NAME")
 @click.option(
     "-p",
     "--parameter",

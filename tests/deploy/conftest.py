@@ -46,12 +46,22 @@ def session(aws: Emulator) -> boto3.session.Session:
 Deploy = Callable[..., dict[str, str]]
 
 
+def deploy_stack(
+    session: boto3.session.Session, request: stack.Request, package: Package
+) -> dict[str, str]:
+    """Bring the stack to what is asked for; answers its outputs."""
+    plan = stack.prepare(session, request, package)
+    if plan.change_set is not None:
+        stack.apply(session, plan, lambda event: None)
+    return dict(stack.outputs(session, request.stack))
+
+
 @pytest.fixture
 def deploy(session: boto3.session.Session, package: Package) -> Deploy:
     """Deploys a stack and answers its outputs."""
 
     def deploy(name: str, **parameters: str) -> dict[str, str]:
         request = stack.Request(stack=name, parameters=parameters, poll_s=POLL_S)
-        return dict(stack.deploy(session, request, package=package))
+        return deploy_stack(session, request, package)
 
     return deploy

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from marketplace_metering.deploy import stack
 from marketplace_metering.deploy.package import Package
-from tests.deploy.conftest import POLL_S
+from tests.deploy.conftest import POLL_S, deploy_stack
 from tests.deploy.emulator import REGION, Emulator, emulator
 from tests.deploy.story import billed, invoke, pending, record_usage, until
 
@@ -57,7 +57,7 @@ def test_it_works_with_the_permissions_that_it_grants(
     strict: Emulator, session: boto3.session.Session, package: Package
 ) -> None:
     request = stack.Request(stack="strict", poll_s=POLL_S)
-    outputs = stack.deploy(session, request, package=package)
+    outputs = deploy_stack(session, request, package)
     iam = session.client("iam")
     for role in iam.list_roles()["Roles"]:
         iam.put_role_policy(

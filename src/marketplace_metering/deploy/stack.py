@@ -59,23 +59,6 @@ def check_name(stack: str) -> None:
         )
 
 
-def deploy(
-    session: boto3.session.Session,
-    request: Request,
-    approve: Callable[[StackPlan], bool] = lambda plan: True,
-    on_event: Callable[[StackEvent], None] = lambda event: None,
-    package: Package | None = None,
-) -> Mapping[str, str]:
-    """Bring the stack to what is asked for; answers its outputs."""
-    plan = prepare(session, request, package)
-    if plan.change_set is None:
-        return outputs(session, request.stack)
-    if not approve(plan):
-        discard(session, plan)
-        raise DeployError(f"nothing was changed: stack {request.stack} is as it was")
-    return apply(session, plan, on_event)
-
-
 def prepare(
     session: boto3.session.Session, request: Request, package: Package | None = None
 ) -> StackPlan:
@@ -118,8 +101,8 @@ def discard(session: boto3.session.Session, plan: StackPlan) -> None:
 
 def apply(
     session: boto3.session.Session, plan: StackPlan, on_event: Callable[[StackEvent], None]
-) -> Mapping[str, str]:
-    """Apply the changes and follow them to their end; answers the outputs."""
+) -> None:
+    """Apply the changes and follow them to their end."""
     assert plan.change_set is not None and not plan.request.is_dry_run, "nothing can be applied"
     cloudformation = session.client("cloudformation")
     stack = plan.request.stack
@@ -128,7 +111,6 @@ def apply(
     status, failures = progress.follow(cloudformation, stack, seen, on_event, plan.request.poll_s)
     if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
         raise DeployError(f"stack {stack} ended as {status}: {progress.causes(failures)}")
-    return outputs(session, stack)
 
 
 def outputs(session: boto3.session.Session, stack: str) -> Mapping[str, str]:

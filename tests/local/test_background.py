@@ -93,7 +93,7 @@ def test_a_start_that_was_interrupted_is_not_killed_blindly(server: Background) 
 
     with open(server.pid_file, "w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(LocalError, match="just being started"):
+        with pytest.raises(LocalError, match="is still starting"):
             server.stop()
 
 

@@ -30,7 +30,6 @@ from marketplace_metering.proof.worlds.fault_mix import Mix
 from marketplace_metering.proof.worlds.listings import POISON, Buyer, Cast
 from marketplace_metering.proof.worlds.processes import Process
 from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snapshot, UsageRow
-from marketplace_metering.proof.worlds.sqlite_store import open_sqlite
 from marketplace_metering.proof.worlds.stores import OpenShop, Shop
 from marketplace_metering.proof.worlds.timeline import at, us
 from marketplace_metering.proof.worlds.world import World
@@ -59,7 +58,7 @@ def _well(steps: Steps, seed: int) -> Shop:
     return DynamoShop(steps, seed, Faults())
 
 
-STORES: dict[str, OpenShop] = {"sqlite": open_sqlite, "dynamodb": _well}
+STORES: dict[str, OpenShop] = {"sqlite": world_run.STORES["sqlite"], "dynamodb": _well}
 
 
 class Hooks:
@@ -136,7 +135,7 @@ class HookedShop:
 class Stage(World):
     """See above. Times are "09:10" on an ordinary day, or "30 23:10" on the 30th."""
 
-    def __init__(self, open_shop: OpenShop = open_sqlite) -> None:
+    def __init__(self, open_shop: OpenShop = STORES["sqlite"]) -> None:
         self.hooks = Hooks()
         self.at_place: defaultdict[str, deque[Hook]] = defaultdict(deque)
         mix = Mix(
@@ -167,7 +166,7 @@ class Stage(World):
     def policy(self, **changes: Any) -> None:
         """Other settings, such as late=LateUsage.REJECT."""
         policy = replace(self.mix.policy, **changes)
-        self.mix = self.endings._mix = replace(self.mix, policy=policy)
+        self.mix = self.endings.mix = replace(self.mix, policy=policy)
 
     def reads(self, **readings: Any) -> None:
         """AWS reads its rules so."""
@@ -176,7 +175,7 @@ class Stage(World):
     def clocks_are_off_by(self, seconds: float) -> None:
         """Every process's clock; the others' time is the true one."""
         skew_s = max(self.mix.skew_s, int(abs(seconds)))  # the auditor forgets no excuse
-        self.mix = self.endings._mix = replace(self.mix, skew_s=skew_s)
+        self.mix = self.endings.mix = replace(self.mix, skew_s=skew_s)
         self.auditor._skew_s = skew_s
         for process in self.processes:
             process.clock.offset_us = int(seconds * 1_000_000)

@@ -25,7 +25,7 @@ NOON_S = int(NOON.timestamp())
         (7, 5, True),
     ],
 )
-def test_he_waits_for_whoever_may_still_send(
+def test_the_operator_waits_for_all_who_may_still_send(
     deadline_h_ago: float, under_way_h: float, has_waited: bool
 ) -> None:
     nobody: Any = None

@@ -20,7 +20,6 @@ from marketplace_metering.proof.demo.usage_file import FILE_NAME, Arrivals
 from marketplace_metering.proof.worlds.applications import Input
 from marketplace_metering.proof.worlds.aws import FAULTS
 from marketplace_metering.proof.worlds.fault_mix import Mix
-from marketplace_metering.proof.worlds.processes import Process
 from marketplace_metering.proof.worlds.safety import Violation
 from marketplace_metering.proof.worlds.snapshot import Snapshot
 from marketplace_metering.proof.worlds.sqlite_store import SqliteShop
@@ -87,7 +86,7 @@ class Day(World):
             on_hour(self.progress(hour + RUN_AT))
         self.run(
             "the operator",
-            lambda process, _, opened: self.person.settle(opened, process.clock, self.shop.books()),
+            lambda ports, opened: self.person.settle(opened, ports.clock, self.shop.books()),
         )
         self.seal()  # which tells people
         self.perils.is_calm = True
@@ -97,7 +96,7 @@ class Day(World):
         """Hand over what arrived since the last hour."""
         numbers = self.arrivals.until(self.process.clock.now())
 
-        def work(_process: Process, ports: Ports, _opened: OpenStore) -> str:
+        def work(ports: Ports, _opened: OpenStore) -> str:
             done = record(ports.store, ports.clock, FILE_NAME, self.arrivals.pieces(numbers))
             return f"{done.added} added"
 

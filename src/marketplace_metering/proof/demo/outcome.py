@@ -93,9 +93,7 @@ def _statement(day: Day, invoiced: Amounts) -> Statement:
     )
 
 
-def _invoices(
-    aws: MarketplaceSimulator,
-) -> tuple[Amounts, Mapping[tuple[str, str], Decimal]]:
+def _invoices(aws: MarketplaceSimulator) -> tuple[Amounts, Mapping[tuple[str, str], Decimal]]:
     """What AWS charges: quantities by meter and month, dollars by product and month."""
     invoiced: Counter[tuple[MeterName, str]] = Counter()
     dollars: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)

@@ -117,14 +117,12 @@ def _not_billed(outcome: Outcome) -> Table:
 
 def listed_sums(outcome: Outcome) -> dict[tuple[str, str, str], tuple[int, int | None]]:
     """How much is listed for each reason, product and dimension."""
-    records: Counter[tuple[str, str, str]] = Counter()
-    quantities: dict[tuple[str, str, str], int] = {}
+    sums: dict[tuple[str, str, str], tuple[int, int | None]] = {}
     for each in outcome.statement.not_billed:
         key = (each.reason, each.meter.product, each.meter.dimension)
-        records[key] += 1
-        if each.micros is not None:
-            quantities[key] = quantities.get(key, 0) + each.micros
-    return {key: (records[key], quantities.get(key)) for key in sorted(records)}
+        records, micros = sums.get(key, (0, None))
+        sums[key] = records + 1, micros if each.micros is None else (micros or 0) + each.micros
+    return {key: sums[key] for key in sorted(sums)}
 
 
 def _invoices(outcome: Outcome) -> Table:

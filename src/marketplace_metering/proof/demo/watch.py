@@ -13,12 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from marketplace_metering.proof.demo.day import Progress
-from marketplace_metering.proof.demo.listings import (
-    AWS_IS_DOWN,
-    DAY_BEGINS,
-    MONTH_ENDS,
-    SUSPENSION,
-)
+from marketplace_metering.proof.demo.listings import AWS_IS_DOWN, DAY_BEGINS, MONTH_ENDS, SUSPENSION
 from marketplace_metering.proof.worlds.timeline import Span
 
 HOUR = timedelta(hours=1)

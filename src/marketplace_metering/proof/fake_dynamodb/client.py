@@ -14,6 +14,7 @@ from marketplace_metering.proof.fake_dynamodb.expressions import (
     Item,
     comparable,
     normal,
+    placeholders,
     statement,
     terms,
     updated,
@@ -70,18 +71,18 @@ class FaultInjector:
         self.faults = Faults(page=self.faults.page)
 
 
+@dataclass
 class FakeDynamoDb:
     """Stands for a boto3 client; several of them may share their tables."""
 
-    def __init__(self, tables: dict[str, Table], injector: FaultInjector, steps: Steps) -> None:
-        self.tables = tables
-        self.injector = injector
-        self._steps = steps
+    tables: dict[str, Table]
+    injector: FaultInjector
+    steps: Steps
 
     def _request(self, operation: str, done: Callable[[], Response]) -> Response:
         """One request: the world before and after it, and botocore, which repeats what is
         throttled."""
-        self._steps.between(BEFORE_STORE)
+        self.steps.between(BEFORE_STORE)
         self.injector.requests += 1
         for table in self.tables.values():
             for index in table.indexes.values():
@@ -90,7 +91,7 @@ class FakeDynamoDb:
         if self.injector.fires("throttled"):
             return self._request(operation, done)
         answer = done()
-        self._steps.between(AFTER_READING if operation in READING else COMMITTED)
+        self.steps.between(AFTER_READING if operation in READING else COMMITTED)
         return answer
 
     # Reading
@@ -107,28 +108,24 @@ class FakeDynamoDb:
         table = self.tables[wanted["TableName"]]
         index = table.indexes[wanted["IndexName"]] if "IndexName" in wanted else None
         assert index is None or not wanted.get("ConsistentRead"), "an index is never consistent"
-        values = wanted.get("ExpressionAttributeValues", {})
-        names = wanted.get("ExpressionAttributeNames", {})
-        shown = table.rows if index is None else index.rows
+        shown = index or table
         if condition is None:
-            rows = shown.all_in_order()
+            rows = shown.rows.all_in_order()
         else:
-            first = terms(condition)[0]
-            partition = table.partition if index is None else index.partition
-            assert (names.get(first.name, first.name), first.op) == (partition, "=")
-            rows = shown.in_order(comparable(values[first.values[0]]))
+            first, (names, values) = terms(condition)[0], placeholders(wanted)
+            assert (names.get(first.name, first.name), first.op) == (shown.partition, "=")
+            rows = shown.rows.in_order(comparable(values[first.values[0]]))
             if len(terms(condition)) > 1:
-                fits = Condition(condition, names, values).holds
+                fits = Condition(condition, wanted).holds
                 rows = [row for row in rows if fits(row[1])]
         if "FilterExpression" in wanted:
-            fits = Condition(wanted["FilterExpression"], names, values).holds
+            fits = Condition(wanted["FilterExpression"], wanted).holds
             rows = [row for row in rows if fits(row[1])]
         if "ExclusiveStartKey" in wanted:
             key = wanted["ExclusiveStartKey"]
             after = _position(table, index, key)
             if condition is None:
-                name = table.partition if index is None else index.partition
-                after = (comparable(key[name]), *after)
+                after = (comparable(key[shown.partition]), *after)
             rows = [row for row in rows if row[0] > after]
         limit = min(wanted.get("Limit", 10**9), self.injector.faults.page)
         page = [dict(item) for _position_, item in rows[:limit]]
@@ -218,12 +215,8 @@ class FakeDynamoDb:
         )
         if self.injector.fires("conflicts"):
             victim = self.injector.random.randrange(len(flat))
-            raise _cancelled(
-                [
-                    {"Code": "TransactionConflict"} if number == victim else {"Code": "None"}
-                    for number in range(len(flat))
-                ]
-            )
+            codes = ("TransactionConflict" if n == victim else "None" for n in range(len(flat)))
+            raise _cancelled([{"Code": code} for code in codes])
         refusals = [self._refusal(write, kind) for kind, write in flat]
         if any(refusal is not None for refusal in refusals):
             raise _cancelled([refusal or {"Code": "None"} for refusal in refusals])
@@ -237,10 +230,8 @@ class FakeDynamoDb:
 
     def _refusal(self, write: Mapping[str, Any], kind: str) -> Response | None:
         there = self.tables[write["TableName"]].get(self._key(write))
-        names = write.get("ExpressionAttributeNames", {})
-        values = write.get("ExpressionAttributeValues", {})
         condition = write.get("ConditionExpression")
-        if condition is None or Condition(condition, names, values).holds(there):
+        if condition is None or Condition(condition, write).holds(there):
             return None
         refusal: Response = {"Code": "ConditionalCheckFailed", "Message": REFUSED}
         wants_item = write.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
@@ -255,10 +246,7 @@ class FakeDynamoDb:
             return
         key: Item = {name: normal(value) for name, value in write["Key"].items()}
         there = table.get(self._key(write)) or key
-        names = write.get("ExpressionAttributeNames", {})
-        values = write.get("ExpressionAttributeValues", {})
-        changed = updated(write["UpdateExpression"], there, names, values)
-        table.keep(changed, self.injector.visible_at)
+        table.keep(updated(there, write), self.injector.visible_at)
 
     def batch_execute_statement(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
         """PartiQL statements, each by itself."""
@@ -324,8 +312,5 @@ def _error(operation: str, code: str, words: str, **more: Any) -> ClientError:  
 
 
 def _cancelled(reasons: list[Response]) -> ClientError:
-    response: Any = {
-        "Error": {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"},
-        "CancellationReasons": reasons,
-    }
-    return ClientError(response, "TransactWriteItems")
+    code, words = "TransactionCanceledException", "Transaction cancelled"
+    return _error("TransactWriteItems", code, words, CancellationReasons=reasons)

@@ -12,21 +12,23 @@ Item = dict[str, Any]  # attribute names and values, such as {"S": "text"}
 Attribute = Mapping[str, Any]
 
 _TERM = re.compile(
-    r"\s*(?:attribute_not_exists\((?P<absent>[#\w]+)\)|attribute_exists\((?P<there>[#\w]+)\)"
-    r"|begins_with\((?P<text>[#\w]+),\s*(?P<start>:\w+)\)"
-    r"|(?P<name>[#\w]+)\s*(?:(?P<op>=|<=|>=|<|>)\s*(?P<value>:\w+)"
-    r"|BETWEEN\s+(?P<low>:\w+)\s+AND\s+(?P<high>:\w+)))\s*(?:AND|$)"
+    r"\s*(?:(?P<call>\w+)\((?P<of>[#\w]+)(?:,\s*(?P<start>:\w+))?\)"
+    r"|(?P<name>[#\w]+)\s*(?P<op>=|<=|>=|<|>|BETWEEN)\s*(?P<low>:\w+)"
+    r"(?:\s+AND\s+(?P<high>:\w+))?)\s*(?:AND|$)"
 )
 _SET = re.compile(r"([#\w]+)\s*=\s*(:\w+)")
 _CLAUSE = re.compile(r'(SET|REMOVE)\s+"([^"]+)"(?:\s*=\s*\?)?')
 _WHERE = re.compile(r'"([^"]+)"\s*=\s*\?')
 
 
+VALUES = {"attribute_not_exists": 0, "attribute_exists": 0, "BETWEEN": 2}  # the others have one
+
+
 class Term(NamedTuple):
     """One comparison of a condition, as written: names and values still stand for others."""
 
     name: str
-    op: str  # "absent", "there", "begins", "between" or a comparison
+    op: str  # a function's name or a comparison
     values: tuple[str, ...] = ()
 
 
@@ -38,24 +40,25 @@ def terms(written: str) -> tuple[Term, ...]:
     while at < len(written):
         match = _TERM.match(written, at)
         assert match is not None, f"the fake does not know this condition: {written[at:]}"
-        if match["absent"]:
-            found.append(Term(match["absent"], "absent"))
-        elif match["there"]:
-            found.append(Term(match["there"], "there"))
-        elif match["text"]:
-            found.append(Term(match["text"], "begins", (match["start"],)))
-        elif match["op"]:
-            found.append(Term(match["name"], match["op"], (match["value"],)))
-        else:
-            found.append(Term(match["name"], "between", (match["low"], match["high"])))
+        values = tuple(value for value in match.group("start", "low", "high") if value)
+        term = Term(match["of"] or match["name"], match["call"] or match["op"], values)
+        assert len(values) == VALUES.get(term.op, 1), f"the fake does not know this: {written}"
+        found.append(term)
         at = match.end()
     return tuple(found)
 
 
-class Condition:
-    """A condition with its names and values in place, to be asked about many items."""
+def placeholders(request: Mapping[str, Any]) -> tuple[Mapping[str, str], Attribute]:
+    """What the names and the values in a request's expressions stand for."""
+    names = request.get("ExpressionAttributeNames", {})
+    return names, request.get("ExpressionAttributeValues", {})
 
-    def __init__(self, written: str, names: Mapping[str, str], values: Attribute) -> None:
+
+class Condition:
+    """A condition of a request with names and values in place, to be asked about many items."""
+
+    def __init__(self, written: str, request: Mapping[str, Any]) -> None:
+        names, values = placeholders(request)
         self._terms = [
             (names.get(term.name, term.name), term.op, [comparable(values[v]) for v in term.values])
             for term in terms(written)
@@ -66,7 +69,7 @@ class Condition:
         there = item or {}
         for name, op, right in self._terms:
             attribute = there.get(name)
-            if op == "absent":
+            if op == "attribute_not_exists":
                 if attribute is not None:
                     return False
             elif attribute is None or not COMPARISONS[op](comparable(attribute), right):
@@ -75,20 +78,18 @@ class Condition:
 
 
 COMPARISONS: Mapping[str, Callable[[Any, Sequence[Any]], bool]] = {
-    "there": lambda _left, _right: True,
+    "attribute_exists": lambda _left, _right: True,
     "=": lambda left, right: bool(left == right[0]),
     "<": lambda left, right: bool(left < right[0]),
     "<=": lambda left, right: bool(left <= right[0]),
     ">": lambda left, right: bool(left > right[0]),
     ">=": lambda left, right: bool(left >= right[0]),
-    "begins": lambda left, right: bool(left.startswith(right[0])),
-    "between": lambda left, right: bool(right[0] <= left <= right[1]),
+    "begins_with": lambda left, right: bool(left.startswith(right[0])),
+    "BETWEEN": lambda left, right: bool(right[0] <= left <= right[1]),
 }
 
 
-@lru_cache(maxsize=16_384)
-def _number(digits: str) -> Decimal:
-    return Decimal(digits)
+_number = lru_cache(maxsize=16_384)(Decimal)
 
 
 @lru_cache(maxsize=16_384)
@@ -131,9 +132,10 @@ def normal(attribute: Attribute) -> dict[str, Any]:
             return dict(attribute)
 
 
-def updated(written: str, item: Item, names: Mapping[str, str], values: Attribute) -> Item:
-    """The item after an update expression."""
-    sets, _remove, removes = written.partition("REMOVE")
+def updated(item: Item, request: Mapping[str, Any]) -> Item:
+    """The item after the update expression of a request."""
+    sets, _remove, removes = request["UpdateExpression"].partition("REMOVE")
+    names, values = placeholders(request)
     changed = dict(item)
     for name, value in _SET.findall(sets):
         changed[names.get(name, name)] = normal(values[value])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from marketplace_metering.proof.fake_dynamodb.expressions import Item, comparable, normal
@@ -33,7 +34,7 @@ class Rows:
         known = self._sorted.get(partition)
         if known is None:
             items = self.of_partition.get(partition, {})
-            known = self._sorted[partition] = sorted(items.items(), key=_by_position)
+            known = self._sorted[partition] = sorted(items.items(), key=itemgetter(0))
         return known
 
     def all_in_order(self) -> list[tuple[Position, Item]]:
@@ -43,11 +44,7 @@ class Rows:
             for partition, items in self.of_partition.items()
             for position, item in items.items()
         ]
-        return sorted(rows, key=_by_position)
-
-
-def _by_position(row: tuple[Position, Item]) -> Position:
-    return row[0]
+        return sorted(rows, key=itemgetter(0))
 
 
 class Index:
@@ -79,13 +76,10 @@ class Index:
 
     def catch_up(self, now: int) -> None:
         """Show what is old enough."""
-        later = []
-        for change in self._waiting:
-            if change[0] > now:
-                later.append(change)
-            else:
-                self._show(change[1], change[2])
-        self._waiting = later
+        for shown_at, key, item in self._waiting:
+            if shown_at <= now:
+                self._show(key, item)
+        self._waiting = later = [change for change in self._waiting if change[0] > now]
         self._waits_until = {change[1]: change[0] for change in later}
         self.behind_until = min((change[0] for change in later), default=None)
 

@@ -78,12 +78,9 @@ class Writers:
         """The store has it, and the application knows."""
         if not what.is_confirmed:
             what.is_confirmed = True
-            items = [piece.item for piece in what.pieces]
-            self.events += [
-                dict(item)
-                for item in items
-                if isinstance(item, dict) and "event_id" in item and "made_wrong" not in item
-            ]
+            for item in (piece.item for piece in what.pieces):
+                if isinstance(item, dict) and "event_id" in item and "made_wrong" not in item:
+                    self.events.append(dict(item))
 
     def _draw_usage(self, drawn: Input, now_ms: int) -> None:
         buyer, meter = self._random.choice(self._cast.meters)
@@ -215,10 +212,7 @@ def _is_over(ends_at: datetime | None, created_ms: int) -> bool:
 
 
 def _set(name: str, value: object) -> Callable[[Attributes], None]:
-    def mistake(item: Attributes) -> None:
-        item[name] = value
-
-    return mistake
+    return lambda item: item.update({name: value})
 
 
 def _drop(name: str) -> Callable[[Attributes], None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -69,7 +69,8 @@ SENDING = "before a call to AWS"
 ANSWERED = "after a call to AWS"
 DISTORTED = frozenset({"results missing", "doubled", "unknown status", "records unprocessed"})
 OPERATION = "BatchMeterUsage"
-Windows = list[tuple[MeterName, int]]
+Window = tuple[MeterName, int]
+Windows = list[Window]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +85,26 @@ class Heard:
     is_whole: bool = False  # each record of the request has its one result
 
 
+@dataclass
 class SimulatedAws:
     """The rules, the faults of this world, and a log of what was sent."""
 
-    def __init__(
-        self,
-        mix: Mix,
-        cast: Cast,
-        random: Random,
-        now_us: Callable[[], int],
-        tell: Callable[[str], None],
-    ) -> None:
-        self.simulator = MarketplaceSimulator(mix.readings, strict=True)
-        cast.subscribe_all(self.simulator)
+    mix: Mix
+    cast: Cast
+    random: Random
+    now_us: Callable[[], int]
+    tell: Callable[[str], None]
+    is_calm: bool = False
+    requests: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    halved: int = 0
+    unanswered: set[Window] = field(default_factory=set)
+    foreign: set[Window] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.simulator = MarketplaceSimulator(self.mix.readings, strict=True)
+        self.cast.subscribe_all(self.simulator)
         self.faulty = FaultySimulator(self.simulator)
-        self._mix = mix
-        self._cast = cast
-        self._random = random
-        self._now_us = now_us
-        self._tell = tell
-        self.is_calm = False
-        self.requests = 0
-        self.faults: Counter[str] = Counter()
-        self.halved = 0
-        self.unanswered: set[tuple[MeterName, int]] = set()
-        self.foreign: set[tuple[MeterName, int]] = set()
 
     def product_of(self, each: Accepted) -> MeterName:
         """The meter of what AWS accepted."""
@@ -122,7 +118,7 @@ class SimulatedAws:
     def draw_faults(self, windows: Windows) -> list[str]:
         """What the next request meets; the simulator behind it is told."""
         self.requests += 1
-        outage = next(iter(self._now_in(self._mix.outages)), None)
+        outage = next(iter(self._now_in(self.mix.outages)), None)
         kinds = self._draw(windows) if outage is None else [outage]
         self.faults.update(kinds if outage is None else ["in an outage"])
         if UNKNOWN.intersection(kinds):
@@ -139,23 +135,23 @@ class SimulatedAws:
         kinds = self.draw_faults(windows)
         told = f"   AWS ({', '.join(kinds)})" if kinds else "   AWS"
         if "unreachable" in kinds:
-            self._tell(f"{told}: no connection")
+            self.tell(f"{told}: no connection")
             return Heard(never_left=True)
         for kind, code in SETUP_FAULTS.items():
             if kind in kinds:
-                self._tell(f"{told}: {code}")
+                self.tell(f"{told}: {code}")
                 refusal = Refusal(code, "fix the set-up").answer()
                 return Heard(refusal.status, refusal.body)
-        answer = self.faulty.answer(OPERATION, body, at(self._now_us()))
+        answer = self.faulty.answer(OPERATION, body, at(self.now_us()))
         if answer.loss is not None:
-            self._tell(f"{told}: no answer")
+            self.tell(f"{told}: no answer")
             return Heard(loss=str(answer.loss))
-        delay_s = self._random.uniform(1, 29) if "slow" in kinds else 0.05
+        delay_s = self.random.uniform(1, 29) if "slow" in kinds else 0.05
         is_whole = not DISTORTED.intersection(kinds)
         heard = Heard(answer.status, _distort(answer, kinds), None, False, delay_s, is_whole)
         if 400 <= answer.status < 500 and len(windows) > 1 and "throttled" not in kinds:
             self.halved += 1
-        self._tell(f"{told}: {_summary(heard)}")
+        self.tell(f"{told}: {_summary(heard)}")
         return heard
 
     def meter_elsewhere(self, meter: MeterName, hour: int) -> None:
@@ -170,23 +166,23 @@ class SimulatedAws:
         if meter.license_arn is not None:
             body = {"UsageRecords": [{**usage, "LicenseArn": meter.license_arn}]}
         before = len(self.simulator.accepted)
-        self.simulator.answer(OPERATION, body, at(self._now_us()))
+        self.simulator.answer(OPERATION, body, at(self.now_us()))
         self.foreign.add((meter, hour))
         if len(self.simulator.accepted) > before:
-            self._tell(f"another program meters {meter} in hour {hour}")
+            self.tell(f"another program meters {meter} in hour {hour}")
 
     def _draw(self, windows: Windows) -> list[str]:
         if self.is_calm:
             return []
-        percent = self._mix.percent
-        kinds = [kind for kind in percent if self._random.random() * 100 < percent[kind]]
+        percent = self.mix.percent
+        kinds = [kind for kind in percent if self.random.random() * 100 < percent[kind]]
         return [kind for kind in kinds if kind != "results shuffled" or len(windows) > 1]
 
     def _suspended(self) -> list[str]:
-        return self._now_in(self._cast.suspensions)
+        return self._now_in(self.cast.suspensions)
 
     def _now_in(self, spans: Iterable[Span]) -> list[str]:
-        now = at(self._now_us())
+        now = at(self.now_us())
         return [each.what for each in spans if each.covers(now) and not self.is_calm]
 
 
@@ -219,7 +215,7 @@ class Line:
         self._aws = aws
         self._steps = steps
         self._pass_s = pass_s
-        self.told: set[tuple[MeterName, int]] = set()  # of what AWS told this process "Success"
+        self.told: set[Window] = set()  # of what AWS told this process "Success"
 
     def take_turn(self) -> None:
         """A fifth of a second for each request, as the default pace has it."""

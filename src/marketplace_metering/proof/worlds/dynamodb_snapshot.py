@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -24,6 +23,8 @@ from marketplace_metering.proof.worlds.snapshot import (
     Snapshot,
     Tags,
     UsageRow,
+    allocations_of,
+    lines_of,
 )
 
 HOUR_NS = 3_600_000_000_000
@@ -66,9 +67,7 @@ class DynamoBooks:
     def read(self) -> Snapshot:
         """All that is stored at this instant."""
         stale: dict[Place, None] = {}
-        for key in _taken(self._records):
-            item = self._records.get(key)
-            assert item is not None, "nothing is ever deleted"
+        for key, item in _taken(self._records):
             place = key[0], int(key[1] * 1_000_000)
             self._key_of[place] = key
             stale[place] = None
@@ -76,14 +75,14 @@ class DynamoBooks:
                 self._refused[key] = ("the table", f"request {item['request']['N']}")
             else:
                 self._refused.pop(key, None)
-        for key in _taken(self._ledger):
-            stale.update(self._take(key))
+        for key, item in _taken(self._ledger):
+            stale.update(self._take(key, item))
         for place in stale:
             if place in self._key_of:
                 key = self._key_of[place]
-                item = self._records.get(key)
-                assert item is not None
-                self._usage[key] = _usage(item, place, self._holding.get(place, ()))
+                self._usage[key] = _usage(
+                    _item(self._records, key), place, self._holding.get(place, ())
+                )
         return Snapshot(
             [row for rows in self._usage.values() for row in rows],
             list(self._entries.values()),
@@ -91,10 +90,8 @@ class DynamoBooks:
             list(self._refused.values()),
         )
 
-    def _take(self, key: Key) -> dict[Place, None]:
+    def _take(self, key: Key, item: Item) -> dict[Place, None]:
         """Read an item of the ledger; answers the usage records of which it tells."""
-        item = self._ledger.get(key)
-        assert item is not None, "nothing is ever deleted"
         if key[0] == "alarm":
             self._alarms[key] = _alarm(item)
         elif key[0] == "refused" and "source" in item:
@@ -115,11 +112,17 @@ class DynamoBooks:
         return dict.fromkeys((account, ns) for ns, _said in members)
 
 
-def _taken(table: Table) -> list[Key]:
+def _taken(table: Table) -> list[tuple[Key, Item]]:
     """What was written since the last time."""
-    written = list(table.written)
+    written = [(key, _item(table, key)) for key in table.written]
     table.written.clear()
     return written
+
+
+def _item(table: Table, key: Key) -> Item:
+    item = table.get(key)
+    assert item is not None, "nothing is ever deleted"
+    return item
 
 
 def _content(ledger: Table, item: Item, name: str) -> bytes:
@@ -226,18 +229,13 @@ def _entry(ledger: Table, item: Item) -> EntryRow:
         int(comparable(item["quantity"]) * 1_000_000),
         int(item["stamp"]["N"]) // 1_000,
         int(item["deadline"]["N"]) // 1_000,
-        tuple((hour, micros, count) for hour, micros, count in bills["lines"]),
-        tuple(_allocations(bills)),
+        lines_of(bills["lines"]),
+        allocations_of(bills.get("allocations", ())),
         item["state"]["S"],
         int(item["begun"]["N"]),
         int(item["refused"]["N"]),
         item["reason"]["S"] if "reason" in item else None,
     )
-
-
-def _allocations(bills: Mapping[str, Any]) -> Iterator[tuple[Tags, int]]:
-    for tags, micros in bills.get("allocations", ()):
-        yield tuple((key, value) for key, value in tags), micros
 
 
 def _alarm(item: Item) -> AlarmRow:

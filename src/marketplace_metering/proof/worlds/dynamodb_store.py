@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from decimal import Decimal
 from random import Random
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from marketplace_metering.adapters.dynamodb import DynamoReports, DynamoStore, StoreBusyError
-from marketplace_metering.adapters.dynamodb.api.attributes import attribute_of
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.items.tables import (
     PENDING_INDEX,
     definitions,
     table_names,
 )
-from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.core.record_rules import SHARDS
 from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
 from marketplace_metering.proof.fake_dynamodb.client import FaultInjector
 from marketplace_metering.proof.fake_dynamodb.tables import Table
-from marketplace_metering.proof.worlds import stores
 from marketplace_metering.proof.worlds.dynamodb_snapshot import DynamoBooks
 from marketplace_metering.proof.worlds.fault_injection import Steps, StoreFailure
-from marketplace_metering.proof.worlds.snapshot import Snapshot, UsageRow
-from marketplace_metering.proof.worlds.stores import Shop
+from marketplace_metering.proof.worlds.snapshot import Snapshot
+from marketplace_metering.proof.worlds.stores import GuideTable, Shop
 
 PREFIX = "Simulated"
-PENDING_AGAIN = {":true": {"S": "true"}, ":no": {"BOOL": False}}
 
 
 def draw_faults(seed: int) -> Faults:
@@ -69,66 +62,10 @@ class Client(FakeDynamoDb):
         return super().query(**wanted)
 
 
-class GuideTable:
-    """See `Table`; throttled requests are repeated, as an SDK does it."""
-
-    def __init__(self, client: FakeDynamoDb, name: str) -> None:
-        self._client = client
-        self._name = name
-
-    def put(self, clock: Clock, item: Mapping[str, object]) -> None:
-        """See `Table`."""
-        attributes = {name: attribute_of(value) for name, value in item.items()}
-        self._call(clock, "put_item", Item=attributes)
-
-    def set_pending(self, clock: Clock, row: UsageRow) -> None:
-        """See `Table`."""
-        self._update(clock, row, "SET metering_pending = :true, metering_failed = :no")
-
-    def correct(self, clock: Clock, row: UsageRow, dimension: str) -> bool:
-        """See `Table`."""
-        steps = "SET metering_pending = :true, metering_failed = :no, dimension = :right"
-        values = {
-            ":right": {"S": dimension},
-            ":failed": {"BOOL": True},
-            ":wrong": {"S": row.meter.dimension},
-            ":quantity": attribute_of(Decimal(row.micros) / 1_000_000),
-        }
-        it_is_the_failed_one = (
-            "metering_failed = :failed AND dimension = :wrong AND quantity = :quantity"
-        )
-        try:
-            self._update(clock, row, steps, values, it_is_the_failed_one)
-        except ClientError:
-            return False
-        return True
-
-    def _update(
-        self,
-        clock: Clock,
-        row: UsageRow,
-        steps: str,
-        values: Mapping[str, object] | None = None,
-        condition: str = "attribute_exists(create_timestamp)",
-    ) -> None:
-        ms = timestamp_text(row.created_ns)
-        key = {"customerAWSAccountId": {"S": row.meter.account}, "create_timestamp": {"N": ms}}
-        wanted = {
-            "UpdateExpression": steps,
-            "ConditionExpression": condition,
-            "ExpressionAttributeValues": {**PENDING_AGAIN, **(values or {})},
-        }
-        self._call(clock, "update_item", Key=key, **wanted)
-
-    def _call(self, clock: Clock, operation: str, **parameters: object) -> None:
-        calls = Calls(self._client, clock.sleep)
-        calls.one(operation, TableName=self._name, **parameters)
-
-
-class DynamoShop:
+class DynamoShop(Shop):
     """See `Shop`."""
 
-    failures: tuple[type[Exception], ...] = (StoreFailure, StoreBusyError)
+    failures = (StoreFailure, StoreBusyError)
     keeps_parts_of_inputs = True
 
     def __init__(self, steps: Steps, seed: int, faults: Faults) -> None:
@@ -136,7 +73,7 @@ class DynamoShop:
         self._names = table_names(PREFIX)
         self._injector = FaultInjector(faults, seed)
         self.client = Client({table.name: table for table in made}, self._injector, steps)
-        self.table: stores.Table | None = GuideTable(self.client, self._names.records)
+        self.table = GuideTable(self.client, self._names.records)
         tables = self.client.tables
         self._books = DynamoBooks(tables[self._names.ledger], tables[self._names.records])
 
@@ -162,14 +99,6 @@ class DynamoShop:
             for index in table.indexes.values():
                 index.catch_up(sys.maxsize)
 
-    def close(self) -> None:
-        """Nothing is left open."""
-
     def books(self) -> Snapshot:
         """All items of both tables."""
         return self._books.read()
-
-
-def open_dynamodb(steps: Steps, seed: int) -> Shop:
-    """See `OpenShop`."""
-    return DynamoShop(steps, seed, draw_faults(seed))

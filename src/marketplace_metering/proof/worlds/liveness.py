@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from marketplace_metering.core.balance import Balance
 from marketplace_metering.proof.worlds.aws import SimulatedAws
-from marketplace_metering.proof.worlds.expected_usage import Window, hour_text
+from marketplace_metering.proof.worlds.expected_usage import Window, shown
 from marketplace_metering.proof.worlds.fault_mix import Mix
 from marketplace_metering.proof.worlds.listings import Cast
 from marketplace_metering.proof.worlds.safety import Auditor, Violation
@@ -19,39 +20,32 @@ STUCK = "this usage record was changed after it was sealed"
 OUT_OF_TIME = "TimestampOutOfBoundsException"  # AWS's own word in the reason
 
 
+@dataclass(slots=True)
 class Endings:
     """Looks at what is not billed."""
 
-    def __init__(self, mix: Mix, cast: Cast, aws: SimulatedAws, auditor: Auditor) -> None:
-        self._mix = mix
-        self._cast = cast
-        self._aws = aws
-        self._auditor = auditor
-        self.written_off: set[Window] = set()
-        self.may_have_died = False  # some process died or stood still between call and answer
-        self.told: set[Window] = set()  # a process heard "Success" and lived to store it
-        self.longest_hold_s = 0.0  # how long a process was held up at one step
+    mix: Mix
+    cast: Cast
+    aws: SimulatedAws
+    auditor: Auditor
+    written_off: set[Window] = field(default_factory=set)
+    may_have_died: bool = False  # some process died or stood still between call and answer
+    told: set[Window] = field(default_factory=set)  # somebody heard "Success" and lived to store it
+    longest_hold_s: float = 0.0  # how long a process was held up at one step
 
     def check_alarms(self, books: Snapshot) -> None:
         """At any time: all usage that is not billed as recorded has its alarm stored with it."""
         raised = Counter((alarm.kind, alarm.meter, alarm.hour) for alarm in books.alarms)
         of_meter = {(alarm.kind, alarm.meter) for alarm in books.alarms}
         for entry in books.entries:
-            kinds = self._alarms_due(entry)
-            for kind in kinds:
-                if not raised[kind, entry.meter, entry.hour]:
-                    raise Violation(
-                        f"{entry.meter}, {hour_text(entry.hour)} is {entry.state} and no alarm "
-                        f"says {kind!r}"
-                    )
-        for row in books.usage:
-            if row.failure is None:
-                continue
-            if not (
-                raised["late usage rejected", row.meter, row.hour]
-                or raised["refused input", row.meter, row.hour]
-                or ("released", row.meter) in of_meter
-            ):
+            for kind in self._alarms_due(entry):
+                if not raised[kind, *entry.window]:
+                    where = shown(entry.window)
+                    raise Violation(f"{where} is {entry.state} and no alarm says {kind!r}")
+        for row in (each for each in books.usage if each.failure is not None):
+            kinds = ("late usage rejected", "refused input")
+            is_told = any(raised[kind, row.meter, row.hour] for kind in kinds)
+            if not is_told and ("released", row.meter) not in of_meter:
                 raise Violation(f"{row} is listed and no alarm was raised")
         refused = sum(alarm.kind == "refused input" for alarm in books.alarms)
         if refused < len(books.refused_inputs):
@@ -61,9 +55,8 @@ class Endings:
         due = []
         if entry.state in ("parked", "unresolved", "written off"):
             due.append(entry.state)
-        if entry.state == "released" and (entry.meter, entry.hour) not in (
-            self._auditor.recorded.freed_by_person
-        ):
+        is_freed = entry.window in self.auditor.recorded.freed_by_person
+        if entry.state == "released" and not is_freed:
             due.append("released")
         if any(month_of(line[0]) != month_of(entry.hour) for line in entry.lines):
             due.append("carried into another month")
@@ -72,7 +65,7 @@ class Endings:
     def check_refused_inputs(self, books: Snapshot) -> None:
         """At rest: what is no usage record is kept, once, and nothing else is refused."""
         kept = Counter(text for _source, text in books.refused_inputs)
-        expected = {text for each in self._auditor.recorded.inputs for text in each.bad}
+        expected = {text for each in self.auditor.recorded.inputs for text in each.bad}
         if set(kept) != expected:
             raise Violation(
                 f"refused input is not what was wrong: missing {expected - set(kept)}, "
@@ -85,22 +78,17 @@ class Endings:
         A round is an hour, and nothing is sent within the margin before its deadline: what had its
         last unanswered attempt right before a round may have no other before that margin.
         """
-        latest_s = now_s + self._mix.policy.safety_margin.total_seconds() + self._mix.skew_s
+        latest_s = now_s + self.mix.policy.safety_margin.total_seconds() + self.mix.skew_s
         for entry in books.entries:
+            where = shown(entry.window)
             if entry.state == "sealed" and entry.deadline_s > latest_s:
-                raise Violation(
-                    f"{entry.meter}, {hour_text(entry.hour)} is still not sent although nothing "
-                    "is in the way"
-                )
+                raise Violation(f"{where} is still not sent although nothing is in the way")
             if entry.state == "parked" and not self._refusal_cause(entry.meter, entry.reason or ""):
-                raise Violation(
-                    f"{entry.meter}, {hour_text(entry.hour)} is parked without a cause: "
-                    f"{entry.reason}"
-                )
+                raise Violation(f"{where} is parked without a cause: {entry.reason}")
 
     def check_at_rest(self, books: Snapshot, delivered: set[tuple[object, ...]]) -> None:
         """In the end: nothing is open, and what is unbilled could not have been billed."""
-        self._auditor.marks.update(f"alarm: {alarm.kind}" for alarm in books.alarms)
+        self.auditor.marks.update(f"alarm: {alarm.kind}" for alarm in books.alarms)
         for entry in books.entries:
             self._check_end(entry)
         for row in books.usage:
@@ -115,28 +103,27 @@ class Endings:
 
         It recounts the usage records that are there: what PutItem overwrote is not among them.
         """
-        overwritten = self._auditor.recorded.slots.products_overwritten()
+        overwritten = self.auditor.recorded.slots.products_overwritten()
         for balance in balances:
             if not balance.is_balanced and balance.product not in overwritten:
                 raise Violation(f"`metering status` does not balance: {balance}")
-        if self._aws.foreign:
+        if self.aws.foreign:
             return  # another program's usage passes for ours where an answer of ours was lost
         told = sum(each.billed.quantity.micros + each.presumed.quantity.micros for each in balances)
         unknown = sum(each.unresolved.quantity.micros for each in balances)
-        billed = sum(each.content.quantity for each in self._auditor.accepted.values())
+        billed = sum(each.content.quantity for each in self.auditor.accepted.values())
         if not told <= billed <= told + unknown:
             raise Violation(f"`metering status` reports {told} millionths, AWS bills {billed}")
 
     def _check_end(self, entry: EntryRow) -> None:
-        window = (entry.meter, entry.hour)
-        where = f"{entry.meter}, {hour_text(entry.hour)}"
+        window, where = entry.window, shown(entry.window)
         if window in self.told and entry.is_live and entry.state != "billed":
             raise Violation(f"{where} is {entry.state}, although AWS said Success")
         match entry.state:
             case "sealed" | "parked":
                 raise Violation(f"{where} is {entry.state} for ever")
             case "unresolved":
-                known = window in self._aws.unanswered or window in self._aws.foreign
+                known = window in self.aws.unanswered or window in self.aws.foreign
                 if not (known or self.may_have_died):
                     raise Violation(f"{where} is unresolved, and every attempt was answered")
             case "written off" if window not in self.written_off:
@@ -146,28 +133,28 @@ class Endings:
 
     def _check_uncovered(self, row: UsageRow) -> None:
         if row.failure is None:
-            if self._mix.policy.late != "hold":
+            if self.mix.policy.late != "hold":
                 raise Violation(f"{row} is pending for ever")
             return
-        if self._mix.policy.late == "reject" and "setting" in row.failure:
+        if self.mix.policy.late == "reject" and "setting" in row.failure:
             return
         place = (row.meter.account, row.created_ns)
-        is_stuck = row.failure.startswith(STUCK) and self._auditor.recorded.slots.was_overwritten(
+        is_stuck = row.failure.startswith(STUCK) and self.auditor.recorded.slots.was_overwritten(
             place
         )
-        self._auditor.marks["usage put over what was billed"] += is_stuck
+        self.auditor.marks["usage put over what was billed"] += is_stuck
         if not is_stuck and not self._refusal_cause(row.meter, row.failure):
             raise Violation(f"{row} is listed without a cause")
 
     def _refusal_cause(self, meter: MeterName, said: str) -> str | None:
         """Why AWS may refuse usage of the meter in this world."""
-        readings = self._mix.readings
-        if meter.dimension not in self._cast.prices[meter.product]:
+        readings = self.mix.readings
+        if meter.dimension not in self.cast.prices[meter.product]:
             return "no such dimension"
-        off_s = self._mix.skew_s + self.longest_hold_s + A_MOMENT_S
-        if OUT_OF_TIME in said and off_s >= self._mix.policy.safety_margin.total_seconds():
+        off_s = self.mix.skew_s + self.longest_hold_s + A_MOMENT_S
+        if OUT_OF_TIME in said and off_s >= self.mix.policy.safety_margin.total_seconds():
             return "a process was halted before its call, or its clock is wrong"
-        if OUT_OF_TIME in said and self._auditor.may_seal_open_hours:
+        if OUT_OF_TIME in said and self.auditor.may_seal_open_hours:
             return "an hour that was not over was sealed on request"
         if meter.license_arn is None and readings.product_code_with_account == "refused":
             return "no licence"
@@ -175,11 +162,11 @@ class Endings:
             return "fractions"
         ends = {
             buyer.ends_at
-            for buyer in self._cast.buyers
+            for buyer in self.cast.buyers
             if meter == MeterName(buyer.product, buyer.account, meter.dimension, buyer.license_arn)
         }
         if ends != {None}:
             return "the buyer left, or never came"
-        if any(each.what == meter.account for each in self._cast.suspensions):
+        if any(each.what == meter.account for each in self.cast.suspensions):
             return "the buyer was suspended"
         return None

@@ -7,7 +7,7 @@ A finding that is wrong bills usage twice, and no program can prevent it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
 
@@ -26,12 +26,12 @@ from marketplace_metering.jobs.correct import (
 from marketplace_metering.ports import Clock, EntryFilter, OpenStore, RecordView
 from marketplace_metering.proof.worlds.aws import SimulatedAws, name_of
 from marketplace_metering.proof.worlds.expected_items import Written, written_in
-from marketplace_metering.proof.worlds.expected_usage import hour_text
+from marketplace_metering.proof.worlds.expected_usage import hour_text, shown
 from marketplace_metering.proof.worlds.listings import LISTED, POISON
 from marketplace_metering.proof.worlds.liveness import Endings
 from marketplace_metering.proof.worlds.safety import Auditor
 from marketplace_metering.proof.worlds.snapshot import EntryRow, Snapshot, UsageRow
-from marketplace_metering.proof.worlds.stores import Shop, Table
+from marketplace_metering.proof.worlds.stores import GuideTable, Shop
 
 NAME = "the operator"
 # CloudTrail shows a request after a quarter of an hour. But a process that stored its intent may
@@ -39,60 +39,53 @@ NAME = "the operator"
 WAITS = timedelta(hours=6)
 
 
+@dataclass(slots=True)
 class Person:
     """Corrects one thing at a time."""
 
-    def __init__(
-        self,
-        random: Random,
-        auditor: Auditor,
-        endings: Endings,
-        aws: SimulatedAws,
-        under_way_since_us: Callable[[], int],
-    ) -> None:
-        self._random = random
-        self._auditor = auditor
-        self._endings = endings
-        self._aws = aws
-        self._under_way_since_us = under_way_since_us
+    random: Random
+    auditor: Auditor
+    endings: Endings
+    aws: SimulatedAws
+    under_way_since_us: Callable[[], int]
 
     def act(self, opened: OpenStore, clock: Clock, shop: Shop) -> str:
         """Do something, and say what."""
         books = shop.books()
-        if shop.table is not None and books.usage and self._random.random() < 0.4:
+        if shop.table is not None and books.usage and self.random.random() < 0.4:
             # What is misspelt is few among many, and what there is most to do about.
             misspelt = [row for row in books.usage if row.meter.dimension == POISON]
-            among = misspelt if misspelt and self._random.random() < 0.5 else books.usage
-            row = self._random.choice(among)
+            among = misspelt if misspelt and self.random.random() < 0.5 else books.usage
+            row = self.random.choice(among)
             return self._as_the_guide_says(shop, shop.table, clock, row)
-        listed = [row for row in books.usage if self._is_listed(row, books)]
+        listed = _listed(books)
         unsettled = [
             entry
             for entry in books.entries
             if entry.state == "unresolved" and self._has_waited(entry, clock)
         ]
-        choice = self._random.choice(("retry", "repair", "resolve", "write off"))
+        choice = self.random.choice(("retry", "repair", "resolve", "write off"))
         if choice == "retry":
             return self._retry(opened, clock)
         if choice == "repair" and listed:
-            return self._repair(opened, clock, self._random.choice(listed))
+            return self._repair(opened, clock, self.random.choice(listed))
         if choice == "resolve" and unsettled:
-            return self._resolve(opened, clock, self._random.choice(unsettled))
+            return self._resolve(opened, clock, self.random.choice(unsettled))
         parked = [entry for entry in books.entries if entry.state == "parked"]
         # What is unresolved and billed is resolved, never given up.
         lost = [entry for entry in unsettled if not self._is_billed(entry)]
         if choice == "write off" and parked + lost:
-            return self._write_off(opened, clock, self._random.choice(parked + lost))
+            return self._write_off(opened, clock, self.random.choice(parked + lost))
         return "finds nothing to do"
 
-    def _as_the_guide_says(self, shop: Shop, table: Table, clock: Clock, row: UsageRow) -> str:
+    def _as_the_guide_says(self, shop: Shop, table: GuideTable, clock: Clock, row: UsageRow) -> str:
         """Any usage record at all is set pending again, or corrected in the table itself."""
         place = (row.meter.account, row.created_ns)
-        slots = self._auditor.recorded.slots
+        slots = self.auditor.recorded.slots
         is_there = place in slots and written_in(row) in slots.may_stand_there(place)
-        if is_there and row.meter.dimension == POISON and self._random.random() < 0.5:
+        if is_there and row.meter.dimension == POISON and self.random.random() < 0.5:
             return self.correct_in_place(shop, clock, row)
-        self._auditor.marks["set pending by hand"] += 1
+        self.auditor.marks["set pending by hand"] += 1
         table.set_pending(clock, row)
         return f"sets usage of {row.meter}, {hour_text(row.hour)} pending again"
 
@@ -100,9 +93,9 @@ class Person:
         """The guide's repair of a failed usage record that was put with another dimension."""
         assert shop.table is not None
         place = (row.meter.account, row.created_ns)
-        slots = self._auditor.recorded.slots
+        slots = self.auditor.recorded.slots
         right = written_in(row)._replace(meter=row.meter._replace(dimension=LISTED[0]))
-        self._auditor.recorded.may_be_given_back(row.meter, row.hour)
+        self.auditor.recorded.may_be_given_back(row.meter, row.hour)
         version = slots.begin(place, right)
         is_done = False
         try:
@@ -112,26 +105,18 @@ class Person:
             is_done = True
         finally:
             slots.end(version, is_certain=is_done)
-        self._auditor.marks["corrected by hand"] += 1
+        self.auditor.marks["corrected by hand"] += 1
         return f"corrects usage of {row.meter}, {hour_text(row.hour)} in the table"
-
-    def _is_listed(self, row: UsageRow, books: Snapshot) -> bool:
-        if row.failure is not None:
-            return True
-        return any(
-            entry.name == row.entry and entry.state in ("parked", "unresolved")
-            for entry in books.entries
-        )
 
     def _has_waited(self, entry: EntryRow, clock: Clock) -> bool:
         # Standstills inside of standstills keep a process for longer; and its clock may be slow.
-        if self._under_way_since_us() < (entry.deadline_s + 3_600) * 1_000_000:
+        if self.under_way_since_us() < (entry.deadline_s + 3_600) * 1_000_000:
             return False
         return clock.now().timestamp() >= entry.deadline_s + WAITS.total_seconds()
 
     def _is_billed(self, entry: EntryRow) -> bool:
-        window = (entry.meter, entry.hour)
-        return window in self._auditor.accepted and window not in self._aws.foreign
+        window = entry.window
+        return window in self.auditor.accepted and window not in self.aws.foreign
 
     def _retry(self, opened: OpenStore, clock: Clock) -> str:
         tried = retry(opened, EntryFilter(), clock.now())
@@ -145,26 +130,25 @@ class Person:
         old, new = written(view.record), written(right)
         if view.entry is not None:
             window = view.entry.entry.window
-            self._auditor.recorded.freed_by_person.add((old.meter, window.hour.number))
-        with self._auditor.recorded.repairing(
+            self.auditor.recorded.freed_by_person.add((old.meter, window.hour.number))
+        with self.auditor.recorded.repairing(
             (row.meter.account, row.created_ns), old, new
         ) as repaired:
             outcome = repair(opened, view, right, clock.now())
             if outcome == Repaired():
                 repaired()
         if isinstance(outcome, NotRepairable):
-            self._auditor.marks["repair refused"] += 1
+            self.auditor.marks["repair refused"] += 1
             return f"cannot repair usage of {hour_text(row.hour)}: {outcome.reason}"
-        self._auditor.marks["repaired"] += 1
+        self.auditor.marks["repaired"] += 1
         return f"repairs {row.meter}, {hour_text(row.hour)}: now {new.meter.dimension}"
 
     def _resolve(self, opened: OpenStore, clock: Clock, entry: EntryRow) -> str:
-        billed = (entry.meter, entry.hour) in self._auditor.accepted
-        self._auditor.recorded.freed_by_person.add((entry.meter, entry.hour))
-        which = _filter(entry, State.UNRESOLVED)
-        done = resolve(opened, which, Finding(billed, NAME, "CloudTrail"), clock.now())
-        self._auditor.marks[f"resolved as {'' if billed else 'not '}billed"] += len(done)
-        return f"resolves {entry.meter}, {hour_text(entry.hour)}: billed is {billed}"
+        billed = entry.window in self.auditor.accepted
+        self.auditor.recorded.freed_by_person.add(entry.window)
+        done = resolve(opened, _filter(entry), Finding(billed, NAME, "CloudTrail"), clock.now())
+        self.auditor.marks[f"resolved as {'' if billed else 'not '}billed"] += len(done)
+        return f"resolves {shown(entry.window)}: billed is {billed}"
 
     def settle(self, opened: OpenStore, clock: Clock, books: Snapshot) -> str:
         """Look all that is unresolved up in CloudTrail: it is billed there, or given up."""
@@ -175,7 +159,7 @@ class Person:
             if entry.state == "unresolved" and self._is_billed(entry):
                 done.append(self._resolve(opened, clock, entry))
             elif entry.state == "unresolved":
-                refusal = refusals.get((entry.meter, entry.hour), "")
+                refusal = refusals.get(entry.window, "")
                 why = f"CloudTrail has no such window. {refusal}".rstrip()
                 done.append(self._write_off(opened, clock, entry, why))
         return "; ".join(done) or "finds nothing to do"
@@ -183,30 +167,31 @@ class Person:
     def _write_off(
         self, opened: OpenStore, clock: Clock, entry: EntryRow, why: str = "too little"
     ) -> str:
-        self._endings.written_off.add((entry.meter, entry.hour))
-        which = _filter(entry, State(entry.state))
-        done = write_off(opened, which, NAME, why, clock.now())
-        self._auditor.marks["written off"] += len(done)
-        return f"writes {entry.meter}, {hour_text(entry.hour)} off: {len(done)} entries"
+        self.endings.written_off.add(entry.window)
+        done = write_off(opened, _filter(entry), NAME, why, clock.now())
+        self.auditor.marks["written off"] += len(done)
+        return f"writes {shown(entry.window)} off: {len(done)} entries"
 
 
-def _filter(entry: EntryRow, state: State) -> EntryFilter:
+def _listed(books: Snapshot) -> list[UsageRow]:
+    open_entries = {each.name for each in books.entries if each.state in ("parked", "unresolved")}
+    return [row for row in books.usage if row.failure is not None or row.entry in open_entries]
+
+
+def _filter(entry: EntryRow) -> EntryFilter:
     return EntryFilter(
         product=entry.meter.product,
         account=entry.meter.account,
         dimension=entry.meter.dimension,
-        license_arn=entry.meter.license_arn,
+        license_arn=entry.meter.license_arn or "",
         hour=UsageHour(entry.hour),
-        state=state,
+        state=State(entry.state),
     )
 
 
 def _view_of(opened: OpenStore, row: UsageRow) -> RecordView | None:
     views = opened.reports.records_at(row.meter.account, row.created_ns, row.created_ns + 1)
-    for view in views:
-        if written(view.record) == written_in(row):
-            return view
-    return None
+    return next((view for view in views if written(view.record) == written_in(row)), None)
 
 
 def corrected(record: UsageRecord) -> UsageRecord:

@@ -46,13 +46,10 @@ class Pager:
         """Hear them."""
         self._steps.between("before a call to the pager")
         for alarm in alarms:
-            meter = hour = micros = None
-            if alarm.window is not None:
-                meter = name_of(alarm.window.meter)
-                hour = alarm.window.hour.number
-            if alarm.quantity is not None:
-                micros = alarm.quantity.micros
-            self.heard.add((str(alarm.kind), meter, hour, micros))
+            window, quantity = alarm.window, alarm.quantity
+            where = (None, None) if window is None else (name_of(window.meter), window.hour.number)
+            micros = None if quantity is None else quantity.micros
+            self.heard.add((str(alarm.kind), *where, micros))
         self._steps.between("after a call to the pager")
 
 

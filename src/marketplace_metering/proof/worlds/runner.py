@@ -44,10 +44,7 @@ class Total(Counts):
 
 
 def simulate(
-    seeds: range,
-    store: str,
-    jobs: int,
-    on_progress: Callable[[Total], None] = lambda total: None,
+    seeds: range, store: str, jobs: int, on_progress: Callable[[Total], None] = lambda total: None
 ) -> Total:
     """Let every seed live, on so many processors."""
     total = Total()

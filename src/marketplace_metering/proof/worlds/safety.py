@@ -12,12 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from marketplace_metering.proof.worlds.aws import SimulatedAws
 from marketplace_metering.proof.worlds.expected_usage import Recorded, Window, shown
-from marketplace_metering.proof.worlds.snapshot import (
-    EntryRow,
-    MeterName,
-    Snapshot,
-    UsageRow,
-)
+from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snapshot, UsageRow
 from marketplace_metering.proof.worlds.timeline import at as instant
 from marketplace_metering.proof.worlds.timeline import month_of
 from marketplace_metering.simulator.audit import Accepted
@@ -60,26 +55,23 @@ class Auditor:
         for each in simulator.accepted[self._accepted_seen :]:
             self._accepted_seen += 1
             window = (self._aws.product_of(each), each.window.hour)
-            if window in self._aws.foreign:
-                self.accepted[window] = each
-                continue
-            if window in self.accepted:
+            is_ours = window not in self._aws.foreign
+            if is_ours and window in self.accepted:
                 raise Violation(f"{shown(window)} is billed twice")
             self.accepted[window] = each
-            self._check_in_time(window, each)
+            if is_ours:
+                self._check_in_time(window, each)
         for twice in simulator.audit.billed_twice:
             windows = {(self._aws.product_of(each), each.window.hour) for each in twice.records}
             if not windows & self._aws.foreign:
                 raise Violation(f"billed twice, {twice.kind}: {twice.records}")
+        foreign_hours = {hour for _meter, hour in self._aws.foreign}
         for changed in simulator.audit.windows_with_two_contents():
-            if changed.unsafe and not self._is_foreign_sent(changed.window.hour):
+            if changed.unsafe and changed.window.hour not in foreign_hours:
                 raise Violation(
                     f"{changed.window} was sent with another content after one that may be billed: "
                     f"{changed.contents}"
                 )
-
-    def _is_foreign_sent(self, hour: int) -> bool:
-        return any(hour == foreign_hour for _meter, foreign_hour in self._aws.foreign)
 
     def _check_in_time(self, window: Window, each: Accepted) -> None:
         stamp, at = instant(each.content.stamp), instant(each.at)
@@ -126,14 +118,13 @@ class Auditor:
         for entry in entries:
             if not entry.is_live:
                 continue
-            window = (entry.meter, entry.hour)
-            if window in live:
-                raise Violation(f"two live entries of one window: {shown(window)}")
-            live.add(window)
+            if entry.window in live:
+                raise Violation(f"two live entries of one window: {shown(entry.window)}")
+            live.add(entry.window)
             place = (*entry.meter[:3], entry.hour)
             is_licensed = entry.meter.license_arn is not None
             if identity.setdefault(place, is_licensed) != is_licensed:
-                raise Violation(f"an hour by product code and by licence: {shown(window)}")
+                raise Violation(f"an hour by product code and by licence: {shown(entry.window)}")
 
     def _check_history(self, entries: Iterable[EntryRow], now_s: int) -> None:
         """What is frozen stays; what is settled stays settled."""
@@ -163,7 +154,7 @@ class Auditor:
 
     def _check_law(self, books: Snapshot) -> None:
         """What AWS accepted is what the ledger holds, and every unit of usage is in one place."""
-        live = {(entry.meter, entry.hour): entry for entry in books.entries if entry.is_live}
+        live = {entry.window: entry for entry in books.entries if entry.is_live}
         for window, accepted in self.accepted.items():
             if window in self._aws.foreign:
                 continue
@@ -201,8 +192,7 @@ class Auditor:
             if row.entry is None:
                 balance[row.meter] -= row.micros
         for entry in books.entries:
-            window = (entry.meter, entry.hour)
-            is_ours = window not in self.accepted or window in self._aws.foreign
+            is_ours = entry.window not in self.accepted or entry.window in self._aws.foreign
             if entry.is_live and is_ours:
                 balance[entry.meter] -= entry.micros
         for window, accepted in self.accepted.items():
@@ -261,6 +251,6 @@ def _peculiarities(entry: EntryRow) -> Iterator[str]:
 
 def _said(entry: EntryRow) -> str:
     return (
-        f"entry {entry.serial} of {shown((entry.meter, entry.hour))} with {entry.micros} "
+        f"entry {entry.serial} of {shown(entry.window)} with {entry.micros} "
         f"millionths, {entry.state}, {entry.refused} of {entry.begun} attempts refused"
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -55,6 +56,11 @@ class EntryRow(NamedTuple):
         return self.state != "released"
 
     @property
+    def window(self) -> tuple[MeterName, int]:
+        """Its window, of which only one live entry may exist."""
+        return self.meter, self.hour
+
+    @property
     def frozen(self) -> tuple[object, ...]:
         """What never changes."""
         return self[:9]
@@ -78,3 +84,13 @@ class Snapshot(NamedTuple):
     entries: list[EntryRow]
     alarms: list[AlarmRow]
     refused_inputs: list[tuple[str, str]]  # source, text
+
+
+def lines_of(written: Iterable[Sequence[int]]) -> tuple[tuple[int, int, int], ...]:
+    """The lines of an entry from JSON, for both stores write them so."""
+    return tuple((hour, micros, count) for hour, micros, count in written)
+
+
+def allocations_of(written: Iterable[tuple[Any, int]]) -> tuple[tuple[Tags, int], ...]:
+    """The allocations of an entry from JSON."""
+    return tuple((tuple((k, v) for k, v in tags), micros) for tags, micros in written)

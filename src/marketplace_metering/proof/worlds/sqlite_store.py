@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -19,12 +20,7 @@ from marketplace_metering.adapters.sqlite.ledger import SqliteLedger
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
 from marketplace_metering.adapters.sqlite.store import SqliteStore
 from marketplace_metering.ports import Clock, OpenStore
-from marketplace_metering.proof.worlds.fault_injection import (
-    BEFORE_STORE,
-    COMMITTED,
-    Steps,
-    StoreFailure,
-)
+from marketplace_metering.proof.worlds.fault_injection import BEFORE_STORE, COMMITTED, Steps
 from marketplace_metering.proof.worlds.snapshot import (
     AlarmRow,
     EntryRow,
@@ -32,8 +28,10 @@ from marketplace_metering.proof.worlds.snapshot import (
     Snapshot,
     Tags,
     UsageRow,
+    allocations_of,
+    lines_of,
 )
-from marketplace_metering.proof.worlds.stores import Shop, Table
+from marketplace_metering.proof.worlds.stores import Shop
 
 Row = TypeVar("Row", UsageRow, EntryRow, AlarmRow)
 MEMORY = ":memory:"
@@ -58,36 +56,36 @@ LEFT JOIN book ON book.id = meter.book_id ORDER BY alarm.id
 """
 
 
+@dataclass(slots=True)
 class Stepped:
     """A connection at which the world may intervene before each statement and after a commit."""
 
-    def __init__(self, real: sqlite3.Connection, steps: Steps) -> None:
-        self._real = real
-        self._steps = steps
+    real: sqlite3.Connection
+    steps: Steps
 
     def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:  # noqa: ANN401 - as sqlite3
         """One statement."""
-        if not self._real.in_transaction:
-            self._steps.between(BEFORE_STORE)
-            return self._real.execute(sql, values)
+        if not self.real.in_transaction:
+            self.steps.between(BEFORE_STORE)
+            return self.real.execute(sql, values)
         if sql.startswith(("ROLLBACK", "RELEASE")):
-            return self._real.execute(sql, values)
-        self._steps.inside("before a statement")
-        cursor = self._real.execute(sql, values)
+            return self.real.execute(sql, values)
+        self.steps.inside("before a statement")
+        cursor = self.real.execute(sql, values)
         if sql == "COMMIT":
-            self._steps.between(COMMITTED)
+            self.steps.between(COMMITTED)
         return cursor
 
     def executemany(self, sql: str, rows: Iterable[Any]) -> sqlite3.Cursor:
         """Many statements, always in a transaction."""
-        assert self._real.in_transaction, "writing outside a transaction"
-        self._steps.inside("before many statements")
-        return self._real.executemany(sql, rows)
+        assert self.real.in_transaction, "writing outside a transaction"
+        self.steps.inside("before many statements")
+        return self.real.executemany(sql, rows)
 
     @property
     def in_transaction(self) -> bool:
         """As sqlite3."""
-        return self._real.in_transaction
+        return self.real.in_transaction
 
 
 class _Store(SqliteStore):
@@ -97,12 +95,8 @@ class _Store(SqliteStore):
         SqliteLedger.__init__(self, connection, Identities(connection))
 
 
-class SqliteShop:
-    """See `Shop`."""
-
-    failures: tuple[type[Exception], ...] = (StoreFailure,)
-    keeps_parts_of_inputs = False
-    table: Table | None = None
+class SqliteShop(Shop):
+    """See `Shop`; all faults are at the steps."""
 
     def __init__(self, steps: Steps, path: str = MEMORY) -> None:
         self._steps = steps
@@ -145,22 +139,9 @@ class SqliteShop:
         """As SQLite counts them."""
         return self._real.total_changes
 
-    def faults(self) -> Mapping[str, int]:
-        """It has none of its own: all are at the steps."""
-        return {}
-
-    def heal(self) -> None:
-        """Nothing is to be stopped."""
-
     def close(self) -> None:
         """Forget everything."""
         self._real.close()
-
-
-def open_sqlite(steps: Steps, seed: int) -> Shop:
-    """See `OpenShop`; all faults are at the steps."""
-    del seed
-    return SqliteShop(steps)
 
 
 @lru_cache(maxsize=4_096)
@@ -170,14 +151,12 @@ def _tags(text: str) -> Tags:
 
 @lru_cache(maxsize=4_096)
 def _lines(text: str) -> tuple[tuple[int, int, int], ...]:
-    return tuple((hour, micros, count) for hour, micros, count in json.loads(text))
+    return lines_of(json.loads(text))
 
 
 @lru_cache(maxsize=4_096)
 def _allocations(text: str | None) -> tuple[tuple[Tags, int], ...]:
-    if text is None:
-        return ()
-    return tuple((tuple((k, v) for k, v in tags), micros) for tags, micros in json.loads(text))
+    return () if text is None else allocations_of(json.loads(text))
 
 
 def _usage(*row: Any) -> UsageRow:  # noqa: ANN401 - columns

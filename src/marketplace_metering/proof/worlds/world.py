@@ -35,7 +35,7 @@ PROCESSES = 5
 OVERLAPS_MAX = 60  # each has steps of its own, with overlaps in them: no world is to explode
 STEPS_MAX = 400_000  # far beyond any honest world: something does not end
 RETRY_AFTER_S = 400
-Work = Callable[[Process, Ports, OpenStore], str]
+Work = Callable[[Ports, OpenStore], str]
 
 
 class World:
@@ -169,7 +169,7 @@ class World:
                 process.opened = self.shop.open(process.clock)
             opened = process.opened
             ports = Ports(opened.store, process.marketplace, process.clock, self.pager)
-            said = work(process, ports, opened)
+            said = work(ports, opened)
             self.tell(f"= {said}")
             is_done = True
             self.endings.told |= process.marketplace.told
@@ -213,21 +213,14 @@ class World:
     def seal(self, scope: Scope = Scope.CLOSED_HOURS) -> None:
         """The metering job, and the doorbell that it rings."""
         name = "seals" if scope is Scope.CLOSED_HOURS else "seals everything"
-        marks = self.auditor.marks
         self.auditor.may_seal_open_hours |= scope is Scope.EVERYTHING
-
-        def work(_process: Process, ports: Ports, _opened: OpenStore) -> str:
-            return job(ports, self.mix.policy, scope, marks)
-
-        if self.run(name, work):
+        if self.run(name, lambda ports, _: job(ports, self.mix.policy, scope, self.auditor.marks)):
             self.ring()
 
     def submit(self) -> None:
         """The metering processor."""
         marks = self.auditor.marks
-        self.run(
-            "submits", lambda _process, ports, _opened: processor(ports, self.mix.policy, marks)
-        )
+        self.run("submits", lambda ports, _: processor(ports, self.mix.policy, marks))
 
     def ring(self) -> None:
         """The doorbell, which may be lost, late or doubled."""
@@ -253,14 +246,14 @@ class World:
         if drawn is None:
             return
 
-        def work(process: Process, ports: Ports, _opened: OpenStore) -> str:
+        def work(ports: Ports, _opened: OpenStore) -> str:
             if drawn.is_put and table is not None:
                 for piece, written in zip(drawn.pieces, drawn.says, strict=True):
                     assert not isinstance(piece.item, Problem)
                     with self.auditor.recorded.putting(piece.item, written):
-                        table.put(process.clock, piece.item)
+                        table.put(ports.clock, piece.item)
                 return f"{len(drawn.pieces)} put"
-            report = record(ports.store, process.clock, drawn.source, drawn.pieces)
+            report = record(ports.store, ports.clock, drawn.source, drawn.pieces)
             self.auditor.marks["usage recorded before"] += report.already_there
             return f"{report.added} added, {report.already_there} there, {report.refused} refused"
 
@@ -274,7 +267,7 @@ class World:
         """A person corrects something."""
         self.run(
             "the operator",
-            lambda process, _ports, opened: self.person.act(opened, process.clock, self.shop),
+            lambda ports, opened: self.person.act(opened, ports.clock, self.shop),
         )
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from marketplace_metering.core.policy import Scope
-from marketplace_metering.proof.worlds.dynamodb_store import open_dynamodb
+from marketplace_metering.proof.worlds.dynamodb_store import DynamoShop, draw_faults
 from marketplace_metering.proof.worlds.fault_mix import Mix, draw
 from marketplace_metering.proof.worlds.safety import Violation
-from marketplace_metering.proof.worlds.sqlite_store import open_sqlite
+from marketplace_metering.proof.worlds.sqlite_store import SqliteShop
 from marketplace_metering.proof.worlds.stores import OpenShop
 from marketplace_metering.proof.worlds.timeline import Story, us
 from marketplace_metering.proof.worlds.world import World
@@ -51,7 +51,10 @@ class Life(Counts):
         return [] if self.story is None else self.story.lines()
 
 
-STORES: dict[str, OpenShop] = {"sqlite": open_sqlite, "dynamodb": open_dynamodb}
+STORES: dict[str, OpenShop] = {
+    "sqlite": lambda steps, _seed: SqliteShop(steps),
+    "dynamodb": lambda steps, seed: DynamoShop(steps, seed, draw_faults(seed)),
+}
 
 
 def live(seed: int, store: str = "sqlite") -> Life:

@@ -19,9 +19,9 @@ _TERM = re.compile(
 _SET = re.compile(r"([#\w]+)\s*=\s*(:\w+)")
 _CLAUSE = re.compile(r'(SET|REMOVE)\s+"([^"]+)"(?:\s*=\s*\?)?')
 _WHERE = re.compile(r'"([^"]+)"\s*=\s*\?')
-
-
-VALUES = {"attribute_not_exists": 0, "attribute_exists": 0, "BETWEEN": 2}  # the others have one
+# How many values each comparison has beside its attribute.
+_VALUES = {"attribute_not_exists": 0, "attribute_exists": 0, "begins_with": 1, "BETWEEN": 2}
+_VALUES |= dict.fromkeys(("=", "<", "<=", ">", ">="), 1)
 
 
 class Term(NamedTuple):
@@ -42,7 +42,7 @@ def terms(written: str) -> tuple[Term, ...]:
         assert match is not None, f"the fake does not know this condition: {written[at:]}"
         values = tuple(value for value in match.group("start", "low", "high") if value)
         term = Term(match["of"] or match["name"], match["call"] or match["op"], values)
-        assert len(values) == VALUES.get(term.op, 1), f"the fake does not know this: {written}"
+        assert len(values) == _VALUES.get(term.op), f"the fake does not know this: {written}"
         found.append(term)
         at = match.end()
     return tuple(found)

@@ -161,6 +161,10 @@ class Stage(World):
         self.aws._suspended = self._suspended  # type: ignore[method-assign]
         self._is_suspended = False
 
+    def close(self) -> None:
+        """Close what its store has open."""
+        self.shop.close()
+
     # What the world is like
 
     def policy(self, **changes: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,11 @@ from tests.worlds.stage import STORES, Stage
 def test_no_mutation_survives(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
     mutation.switch_off(monkeypatch)
     for schedule in mutation.shown_by:
-        with pytest.raises((Violation, AssertionError)) as broken:
-            schedule(Stage(STORES[mutation.store]))
+        with (
+            closing(Stage(STORES[mutation.store])) as stage,
+            pytest.raises((Violation, AssertionError)) as broken,
+        ):
+            schedule(stage)
         # A switch that does not fit the program any more proves nothing.
         assert not isinstance(broken.value.__cause__, (AttributeError, NameError, TypeError))
 

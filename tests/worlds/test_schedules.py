@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from tests.worlds.schedules import ALL, OF_DYNAMODB, OF_SQLITE, Schedule
@@ -15,4 +17,5 @@ def test_schedule(schedule: Schedule, store: str) -> None:
         pytest.skip("it is about the embedded store")
     if store != "dynamodb" and schedule in OF_DYNAMODB:
         pytest.skip("it is about the table of the store on AWS")
-    schedule(Stage(STORES[store]))
+    with closing(Stage(STORES[store])) as stage:
+        schedule(stage)

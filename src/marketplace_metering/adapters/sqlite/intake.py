@@ -217,13 +217,14 @@ class SqliteIntake:
         return row is not None
 
     def _clash(self, record: UsageRecord, group_id: int, known: tuple[int, int]) -> Problem | None:
-        of_event = "WHERE group_id = ?1 AND created_ns = ?2 AND event_id = ?3"
+        group_known, created_ns = known
+        of_event = "WHERE group_id = :group AND created_ns = :created_ns AND event_id = :event_id"
         (micros,) = self._connection.execute(
             f"SELECT micros FROM usage_record {of_event} "
             f"UNION ALL SELECT micros FROM corrected {of_event}",  # it is another buyer's now
-            (*known, record.event_id),
+            {"group": group_known, "created_ns": created_ns, "event_id": record.event_id},
         ).fetchone()
-        if group_id != known[0]:
+        if group_id != group_known:
             return event_clash(record, [None])
         # Nearly always it is the very same, and a million of them may be repeated.
         is_same = micros == record.micros

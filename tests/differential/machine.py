@@ -118,7 +118,7 @@ class Stories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.inputs: list[op.Operation] = []
-        self.event_at: dict[tuple[str, str], datetime] = {}
+        self.event_at: dict[str, datetime] = {}
 
     @initialize(start=st.sampled_from(STARTS), policy=st.sampled_from(POLICIES), some=several(uses))
     def begin(self, start: str, policy: Policy, some: list[Use]) -> None:
@@ -144,14 +144,15 @@ class Stories(RuleBasedStateMachine):
         What fills a window alone comes after the rest of its second: of two equal instants, one of
         which finds no room, each store may take either first.
 
-        An event has one time: by design it is known by its id and second (money rule 15).
+        An id has one time, whichever buyer's event it is: on DynamoDB an event is known by its id
+        and second (money rule 15), and a repair may give it to another buyer.
         """
         meter, quantity, age, _tags, event_id = use
         lane = 2 * (meter.product == "prod-b") + meter.is_licensed
         microsecond = 750_000 if quantity == QUANTITIES[-1] else 500_000
         now = self.twins.sides[0].clock.now().replace(second=10 * lane, microsecond=microsecond)
         at = now - timedelta(minutes=age)
-        return at if event_id is None else self.event_at.setdefault((meter.account, event_id), at)
+        return at if event_id is None else self.event_at.setdefault(event_id, at)
 
     def line(self, use: Use, spoil: int | None) -> str:
         """As an application writes it."""

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from marketplace_metering.adapters.dynamodb import DynamoReports, DynamoStore
-from marketplace_metering.adapters.dynamodb.operators import balances
 from marketplace_metering.adapters.dynamodb.sealing import append_plans
 from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import Match
 from marketplace_metering.adapters.dynamodb.settling import outcome_marks
 from marketplace_metering.adapters.sqlite import SqliteStore
 from marketplace_metering.adapters.sqlite.intake import SqliteIntake
+from marketplace_metering.core.balance import NOTHING
 from marketplace_metering.core.ledger import AfterRelease, AlarmKind, Change, Entry, State
 from tests.worlds.mutants import dynamodb, recorder
 
@@ -101,13 +101,15 @@ def write_back_forgets_failed(patch: pytest.MonkeyPatch) -> None:
 
 
 def presumed_is_shown_as_billed(patch: pytest.MonkeyPatch) -> None:
-    original = balances._Books.add_entry
+    original = DynamoReports.balances
 
-    def add_entry(self: Any, product: str, state: State, *sums: int) -> None:
-        shown = State.BILLED if state is State.PRESUMED else state
-        original(self, product, shown, *sums)
+    def balances(self: Any) -> Any:
+        return [
+            replace(each, billed=each.billed.plus(each.presumed), presumed=NOTHING)
+            for each in original(self)
+        ]
 
-    patch.setattr(balances._Books, "add_entry", add_entry)
+    patch.setattr(DynamoReports, "balances", balances)
 
 
 def usage_given_back_has_no_age(patch: pytest.MonkeyPatch) -> None:

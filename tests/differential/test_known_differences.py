@@ -115,3 +115,22 @@ def test_where_a_corrected_usage_record_was_before_is_known_on_aws(
         False,
         True,
     ]
+
+
+def test_an_event_in_another_second_is_another_event_on_aws(sides: tuple[Side, Side]) -> None:
+    """On AWS an event is known by its id and second, which are its key (money rule 15).
+
+    The embedded store looks every id up, whatever its time: the same event at another time of its
+    hour is there already, and in another hour it is refused.
+    """
+    event = usage("11:10:00.5", 1, event_id="e1")
+    later = usage("11:10:07.5", 1, event_id="e1")
+    next_hour = usage("12:10:00.5", 1, event_id="e1")
+    embedded, on_aws = sides
+    for each, added_on_aws in ((event, 1), (event, 0), (later, 1), (next_hour, 1)):
+        taken = on_aws.store.intake("app", on_aws.clock.now()).add([each])
+        assert (taken.added, len(taken.clashes)) == (added_on_aws, 0)
+    for each, clashes in ((event, 0), (event, 0), (later, 0), (next_hour, 1)):
+        taken = embedded.store.intake("app", embedded.clock.now()).add([each])
+        assert len(taken.clashes) == clashes
+    assert [len(views(side)) for side in sides] == [1, 3]

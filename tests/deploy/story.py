@@ -16,7 +16,8 @@ from tests.deploy.emulator import Emulator
 PATIENCE_S = 30
 HOUR_S = 3_600
 SHORTLY_S = 10
-_before = count(5_000)  # milliseconds: no two usage records at the same time
+_AGE_MS = 5_000
+_later_ms = count()  # added to a clock that goes forward: no two usage records at the same time
 
 
 def until(look: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
@@ -36,7 +37,7 @@ def record_usage(table: Any, account: str, product: str, dimension: str, quantit
         Item={
             "customerAWSAccountId": account,
             "productCode": product,
-            "create_timestamp": int(time.time() * 1_000) - next(_before),
+            "create_timestamp": int(time.time() * 1_000) - _AGE_MS + next(_later_ms),
             "dimension": dimension,
             "quantity": quantity,
             "metering_pending": "true",

@@ -31,7 +31,9 @@ def project() -> Path:
         if not (folder / "ready").exists():
             for name in PINS:
                 shutil.copy(EXAMPLE / name, folder)
-            command = [str(BIN / "node"), str(NPM), "ci", "--no-audit", "--no-fund", "--silent"]
-            subprocess.run([*command, "--ignore-scripts"], cwd=folder, check=True)
+            command = [str(BIN / "node"), str(NPM), "ci", "--no-audit", "--no-fund"]
+            subprocess.run(
+                [*command, "--ignore-scripts", "--loglevel=error"], cwd=folder, check=True
+            )
             (folder / "ready").touch()
     return folder

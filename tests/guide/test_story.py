@@ -187,6 +187,8 @@ def test_the_logs_are_followed(world: GuideWorld, cli_2: Path) -> None:
 @contextmanager
 def _following(world: GuideWorld, command: str, cli: Path) -> Iterator[list[str]]:
     """The lines that a command goes on printing until Ctrl-C."""
+    # Tests that run in the background of a shell ignore Ctrl-C, and so would the command.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = world.shell.start(f"exec {command}", cli)
     lines: list[str] = []
     reader = threading.Thread(target=_read, args=(process, lines))

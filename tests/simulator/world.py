@@ -91,6 +91,7 @@ class SimulatorWorld:
         self.simulator.reset()
         self.simulator.strict = False
         self.faults.plan()
+        self.faults.injected = 0
         self.clock.set(NOW, frozen=True)
 
     def read_as(self, **switches: Any) -> None:

@@ -31,12 +31,13 @@ from marketplace_metering.core.balance import Balance
 from marketplace_metering.core.batch import Batch
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Meter
-from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey, State
+from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey
 from marketplace_metering.core.outcome import Answered, Lost, RequestRefused
 from marketplace_metering.core.plan import Book, Group, Plan
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import ZERO, Quantity
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
+from marketplace_metering.core.views import AttemptLog, EntryFilter, EntryView, RecordView
 
 # --- The store: usage comes in ------------------------------------------------------------------
 
@@ -197,85 +198,25 @@ class Ledger(Protocol):
     def alarms_delivered(self, numbers: Sequence[int], now: datetime) -> None:
         """Confirm deliveries; confirming again changes nothing. Alarms are kept."""
 
+    def facts(self) -> Mapping[str, str]:
+        """What is known of the ledger itself, by name, as it is now: all that `set_fact` stored.
+
+        The jobs decide what the names and the texts mean; a store understands none of them.
+        """
+
+    def set_fact(self, name: str, value: str, instead_of: str | None) -> bool:
+        """Store a fact in the place of the one that was read; None: where there was none.
+
+        One step. True: it has this value now, also where it had it before. False: somebody else
+        has changed it since it was read, and nothing was done.
+        """
+
 
 class Store(UsageRecords, Ledger, Protocol):
     """Usage records and ledger in one consistency boundary."""
 
 
 # --- The store: what people see and do ----------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryFilter:
-    """Which entries to show; what is None does not matter."""
-
-    product: str | None = None
-    account: str | None = None
-    dimension: str | None = None
-    license_arn: str | None = None  # "": metered by product code
-    hour: UsageHour | None = None
-    state: State | None = None
-    limit: int | None = None
-
-    def fits(self, entry: Entry) -> bool:
-        """Whether an entry is one of them."""
-        is_in_state = self.state in (None, entry.state)
-        return is_in_state and self.fits_usage(entry.window.meter, entry.window.hour)
-
-    def fits_usage(self, meter: Meter, hour: UsageHour) -> bool:
-        """Whether usage that no entry covers is meant: by meter and hour."""
-        wanted = (
-            (self.product, meter.product),
-            (self.account, meter.account),
-            (self.dimension, meter.dimension),
-            (self.license_arn, meter.license_arn or ""),
-            (self.hour, hour),
-        )
-        return all(want is None or want == have for want, have in wanted)
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptLog:
-    """One logged try and AWS's answer, if it came."""
-
-    number: int
-    begun_at: datetime
-    answered_at: datetime | None
-    answer: str | None
-    words: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class EntryView:
-    """An entry and when it was sealed."""
-
-    entry: Entry
-    sealed_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RecordView:
-    """A usage record and where the ledger has it."""
-
-    record: UsageRecord
-    source: str
-    entry: EntryView | None  # the live entry that covers it
-    released_from: EntryView | None  # the latest entry that gave it back
-    failure: str | None  # why it is listed instead of pending
-
-    @property
-    def metering_pending(self) -> bool:
-        """Whether its outcome is still open."""
-        is_open = self.entry is None or self.entry.entry.state is State.SEALED
-        return self.failure is None and is_open
-
-    @property
-    def metering_failed(self) -> bool:
-        """Whether it is listed as not billed, for now or for good."""
-        failed = (State.PARKED, State.UNRESOLVED, State.WRITTEN_OFF)
-        return self.failure is not None or (
-            self.entry is not None and self.entry.entry.state in failed
-        )
 
 
 class Reports(Protocol):

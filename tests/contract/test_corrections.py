@@ -6,7 +6,8 @@ import pytest
 
 from marketplace_metering.core.hours import NS_PER_HOUR
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.ports import OpenStore, RecordView
+from marketplace_metering.core.views import RecordView
+from marketplace_metering.ports import OpenStore
 from tests.support import steps
 from tests.support.build import METER, usage
 from tests.support.clock import utc

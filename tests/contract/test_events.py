@@ -18,9 +18,10 @@ import pytest
 from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_S
 from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.core.views import RecordView
 from marketplace_metering.files.json_lines import Piece, read_json
 from marketplace_metering.jobs.record import record
-from marketplace_metering.ports import OpenStore, RecordView
+from marketplace_metering.ports import OpenStore
 from marketplace_metering.recorder.segments import RunningSum, Segment, TaggedMeter
 from marketplace_metering.recorder.spool.batch_file import text_of
 from tests.contract.conftest import Fresh

@@ -9,7 +9,8 @@ from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.outcome import Accepted, NotSubscribed
 from marketplace_metering.core.record import Problem, RefusedInput
-from marketplace_metering.ports import EntryFilter, OpenStore
+from marketplace_metering.core.views import EntryFilter
+from marketplace_metering.ports import OpenStore
 from tests.support import steps
 from tests.support.build import BUYER, DIMENSION, LICENSE, PRODUCT, hour, licensed, quantity, usage
 from tests.support.clock import utc

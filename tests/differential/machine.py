@@ -19,7 +19,7 @@ from marketplace_metering.core.policy import LateUsage, Policy, Scope
 from marketplace_metering.core.quantity import parse_quantity
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.core.record_item import timestamp_text
-from marketplace_metering.ports import EntryFilter
+from marketplace_metering.core.views import EntryFilter
 from tests.differential import operations as op
 from tests.differential.operations import BUYERS
 from tests.differential.scripted_aws import MISSPELT, OUTCOMES, REQUESTS, Weather

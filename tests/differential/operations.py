@@ -14,13 +14,14 @@ from marketplace_metering.core.ledger import Entry
 from marketplace_metering.core.plan import Plan, plan
 from marketplace_metering.core.policy import Scope
 from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.core.views import EntryFilter, RecordView
 from marketplace_metering.files.json_lines import read_json
 from marketplace_metering.jobs.correct import Finding, repair, resolve, retry, write_off
 from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.jobs.record import record
 from marketplace_metering.jobs.seal import seal
 from marketplace_metering.jobs.submit import submit
-from marketplace_metering.ports import EntryFilter, RecordView, Taken
+from marketplace_metering.ports import Taken
 from tests.differential.scripted_aws import Weather
 from tests.differential.side import Side
 from tests.differential.views import is_tied, is_tied_within, key_text, meter_text, record_text

@@ -14,7 +14,7 @@ import pytest
 from marketplace_metering.core.ledger import Entry
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.ports import EntryFilter, RecordView
+from marketplace_metering.core.views import EntryFilter, RecordView
 from tests.differential.operations import (
     BUYERS,
     Operation,

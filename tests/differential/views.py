@@ -32,7 +32,7 @@ from marketplace_metering.core.hours import UsageHour, epoch_ns
 from marketplace_metering.core.identity import Meter, Window
 from marketplace_metering.core.ledger import Entry, EntryKey
 from marketplace_metering.core.plan import Group
-from marketplace_metering.ports import EntryFilter, EntryView, RecordView
+from marketplace_metering.core.views import EntryFilter, EntryView, RecordView
 from marketplace_metering.proof.worlds.snapshot import MeterName, Snapshot
 from tests.differential.side import Side
 

@@ -11,9 +11,10 @@ from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.outcome import NotSubscribed, Outcome
 from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.core.views import EntryFilter, RecordView
 from marketplace_metering.jobs import correct
 from marketplace_metering.jobs.correct import NotRepairable, Repaired
-from marketplace_metering.ports import EntryFilter, OpenStore, RecordView
+from marketplace_metering.ports import OpenStore
 from tests.dynamodb.world import TwoTables, accept
 from tests.support import steps
 from tests.support.build import BUYER, DIMENSION, METER, PRODUCT, licensed, quantity, usage

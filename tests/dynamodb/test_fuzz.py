@@ -15,8 +15,9 @@ from marketplace_metering.adapters.dynamodb import DynamoReports, DynamoStore, t
 from marketplace_metering.adapters.machine import LogNotifier
 from marketplace_metering.aws_lambda.app import NoMarketplace
 from marketplace_metering.core.policy import Policy, Scope
+from marketplace_metering.core.views import EntryFilter
 from marketplace_metering.jobs.seal import seal
-from marketplace_metering.ports import EntryFilter, Ports
+from marketplace_metering.ports import Ports
 from marketplace_metering.proof.fake_dynamodb import Faults
 from tests.support.build import BUYER, DIMENSION, LICENSE, PRODUCT
 from tests.support.clock import Clock, utc

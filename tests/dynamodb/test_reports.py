@@ -13,7 +13,7 @@ from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.outcome import Accepted, Deferred, Duplicate, NotSubscribed, Outcome
 from marketplace_metering.core.policy import LateUsage, Policy
 from marketplace_metering.core.record import Problem, RefusedInput
-from marketplace_metering.ports import EntryFilter
+from marketplace_metering.core.views import EntryFilter
 from tests.dynamodb.world import TwoTables
 from tests.support import steps
 from tests.support.build import BUYER, DIMENSION, METER, PRODUCT, hour, quantity, usage

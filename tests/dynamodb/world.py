@@ -13,9 +13,10 @@ from marketplace_metering.core.batch import Batch
 from marketplace_metering.core.ledger import Alarm, Entry, EntryKey, State
 from marketplace_metering.core.outcome import Accepted, Answered, Lost, Outcome, RequestRefused
 from marketplace_metering.core.policy import Policy, Scope
+from marketplace_metering.core.views import EntryFilter
 from marketplace_metering.jobs.seal import SealReport, seal
 from marketplace_metering.jobs.submit import SubmitReport, submit
-from marketplace_metering.ports import EntryFilter, Ports
+from marketplace_metering.ports import Ports
 from tests.dynamodb.faults import FaultyClient
 from tests.support.build import BUYER, DIMENSION, PRODUCT
 from tests.support.clock import Clock, utc

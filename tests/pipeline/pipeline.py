@@ -18,7 +18,7 @@ from botocore.config import Config
 
 from marketplace_metering.adapters.dynamodb import DynamoReports, table_names
 from marketplace_metering.core.ledger import Entry
-from marketplace_metering.ports import EntryFilter
+from marketplace_metering.core.views import EntryFilter
 from tests.deploy.emulator import REPOSITORY, Emulator
 
 PATIENCE_S = 900  # a large backlog on a busy machine; what is waited for mostly takes a second

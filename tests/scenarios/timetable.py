@@ -23,9 +23,9 @@ from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.quantity import Quantity, total
+from marketplace_metering.core.views import EntryFilter
 from marketplace_metering.core.wire import request
 from marketplace_metering.jobs.correct import Finding, resolve, write_off
-from marketplace_metering.ports import EntryFilter
 from marketplace_metering.simulator import Readings
 from marketplace_metering.simulator.faults import (
     Chance,

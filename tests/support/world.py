@@ -18,12 +18,13 @@ from marketplace_metering.core.outcome import Answered, Lost, RequestRefused
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.quantity import Quantity, total
 from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.core.views import EntryFilter
 from marketplace_metering.files.json_lines import read_json
 from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.jobs.record import RecordReport, record
 from marketplace_metering.jobs.seal import SealReport, seal
 from marketplace_metering.jobs.submit import SubmitReport, submit
-from marketplace_metering.ports import EntryFilter, Ports, Taken
+from marketplace_metering.ports import Ports, Taken
 from marketplace_metering.simulator import (
     Answer,
     FaultySimulator,

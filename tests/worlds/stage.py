@@ -15,9 +15,10 @@ from typing import Any, NoReturn, cast
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.policy import Policy, Scope
+from marketplace_metering.core.views import EntryFilter
 from marketplace_metering.files.json_lines import Piece
 from marketplace_metering.jobs.correct import Finding, NotRepairable, Repaired, repair, resolve
-from marketplace_metering.ports import Clock, EntryFilter, OpenStore, Store
+from marketplace_metering.ports import Clock, OpenStore, Store
 from marketplace_metering.proof.fake_dynamodb import Faults
 from marketplace_metering.proof.worlds import operator, world_run
 from marketplace_metering.proof.worlds.applications import HOUR_MS, Input

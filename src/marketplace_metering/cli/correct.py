@@ -11,8 +11,8 @@ from marketplace_metering.cli.render import print_json, say
 from marketplace_metering.cli.selecting import filter_options
 from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.core.ledger import Entry
+from marketplace_metering.core.views import EntryFilter
 from marketplace_metering.jobs import correct
-from marketplace_metering.ports import EntryFilter
 
 
 @click.command()

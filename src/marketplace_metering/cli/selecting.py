@@ -12,8 +12,9 @@ import click
 
 from marketplace_metering.core.event import second_of
 from marketplace_metering.core.hours import NS_PER_MS, NS_PER_S, UsageHour
+from marketplace_metering.core.views import EntryFilter, RecordView
 from marketplace_metering.files.csv_rows import NUMBER
-from marketplace_metering.ports import EntryFilter, RecordView, Reports
+from marketplace_metering.ports import Reports
 
 CHOOSING = ("product", "account", "dimension", "license_arn", "hour")
 

@@ -16,7 +16,8 @@ from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.record_item import timestamp_text
-from marketplace_metering.ports import EntryFilter, EntryView, RecordView, Reports
+from marketplace_metering.core.views import EntryFilter, EntryView, RecordView
+from marketplace_metering.ports import Reports
 
 MEANING = {
     State.SEALED: "promised to AWS, not answered yet",

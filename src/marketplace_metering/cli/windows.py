@@ -14,7 +14,7 @@ from marketplace_metering.cli.selecting import filter_options
 from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.cli.why import entry_json
 from marketplace_metering.core.ledger import State
-from marketplace_metering.ports import EntryFilter, EntryView
+from marketplace_metering.core.views import EntryFilter, EntryView
 
 WINDOWS_SHOWN = 50
 

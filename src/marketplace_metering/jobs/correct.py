@@ -12,7 +12,8 @@ from datetime import datetime
 from marketplace_metering.core import ledger
 from marketplace_metering.core.ledger import Change, Entry, State
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.ports import EntryFilter, OpenStore, RecordView
+from marketplace_metering.core.views import EntryFilter, RecordView
+from marketplace_metering.ports import OpenStore
 
 
 @dataclass(frozen=True, slots=True)

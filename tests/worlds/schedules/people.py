@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from marketplace_metering.core.ledger import State
+from marketplace_metering.core.views import EntryFilter
 from marketplace_metering.jobs.correct import NotRepairable, write_off
-from marketplace_metering.ports import EntryFilter
 from tests.worlds.stage import WRONG, Stage, crash
 
 

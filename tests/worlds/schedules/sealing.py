@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from marketplace_metering.core.plan import Plan, plan
 from marketplace_metering.core.policy import LateUsage, Scope
+from marketplace_metering.core.views import EntryFilter
 from marketplace_metering.jobs.correct import Repaired
-from marketplace_metering.ports import EntryFilter
 from tests.worlds.stage import LICENSED, POLICY, WRONG, Stage
 
 

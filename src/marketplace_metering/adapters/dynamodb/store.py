@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -12,6 +12,7 @@ from marketplace_metering.adapters.aws.clients import AwsClient
 from marketplace_metering.adapters.dynamodb.api.fast_pages import read_pages_fast
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.intake import DynamoIntake
+from marketplace_metering.adapters.dynamodb.items import fact
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.operators.corrections import DynamoCorrections
@@ -121,3 +122,11 @@ class DynamoStore:
     def alarms_delivered(self, numbers: Sequence[int], now: datetime) -> None:
         """Confirm the delivery of alarms."""
         self._alarms.delivered(numbers, now)
+
+    def facts(self) -> Mapping[str, str]:
+        """What is known of the ledger itself, by name."""
+        return fact.facts(self._calls, self.names.ledger)
+
+    def set_fact(self, name: str, value: str, instead_of: str | None) -> bool:
+        """Store a fact, if it still is what the caller read."""
+        return fact.set_fact(self._calls, self.names.ledger, name, value, instead_of)

@@ -85,12 +85,16 @@ def _create_tables(connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == schema.VERSION:  # another process was first
             return
-        if version != 0:
+        if version > schema.VERSION:
             raise StoreUnusableError(
                 f"the store has format {version}, this program knows {schema.VERSION}: "
                 "use the version of metering that wrote it, or a newer one"
             )
-        _execute_all(connection, schema.TABLES)
+        if version == 0:
+            _execute_all(connection, schema.TABLES)
+        else:
+            for older in range(version, schema.VERSION):
+                _execute_all(connection, schema.UPGRADES[older])
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
 
 

@@ -12,7 +12,7 @@ from marketplace_metering.adapters.sqlite.reports import conditions
 from marketplace_metering.adapters.sqlite.row_codec import Row
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.core.record_columns import group_name
-from marketplace_metering.ports import EntryFilter, RecordView
+from marketplace_metering.core.views import EntryFilter, RecordView
 
 
 class SqliteCorrections:

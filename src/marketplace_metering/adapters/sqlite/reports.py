@@ -17,7 +17,7 @@ from marketplace_metering.core.ledger import EntryKey, State
 from marketplace_metering.core.limits import MICROS_PER_UNIT
 from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
-from marketplace_metering.ports import AttemptLog, EntryFilter, EntryView, RecordView
+from marketplace_metering.core.views import AttemptLog, EntryFilter, EntryView, RecordView
 
 # SQLite's sum() of integers overflows above 2^63, which 923 full windows reach: whole units and
 # millionths are summed apart.

@@ -15,7 +15,14 @@ for each of millions, and would search all of them when a tally goes. Only the i
 the transaction that looked those three up or made them.
 """
 
-VERSION = 1
+VERSION = 2
+
+# What a file of an older format lacks; it is added when the file is opened.
+UPGRADES = {
+    1: """
+CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+""",
+}
 
 TABLES = """
 CREATE TABLE book (
@@ -160,6 +167,11 @@ CREATE TABLE alarm (
   delivered_at_ms INTEGER
 ) STRICT;
 CREATE INDEX alarm_undelivered ON alarm (id) WHERE delivered_at_ms IS NULL;
+
+CREATE TABLE fact (  -- of the ledger itself
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 
 # Temporary: each connection makes its own, and the file stays as every version knows it.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from marketplace_metering.adapters.sqlite import alarms
+from marketplace_metering.adapters.sqlite import alarms, facts
 from marketplace_metering.adapters.sqlite.connection import StoreUnusableError, connect
 from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.adapters.sqlite.intake import SqliteIntake
@@ -53,3 +53,11 @@ class SqliteStore(SqliteLedger):
     def alarms_delivered(self, numbers: Sequence[int], now: datetime) -> None:
         """Note that the alarms of these numbers were delivered."""
         alarms.delivered(self._connection, numbers, now)
+
+    def facts(self) -> Mapping[str, str]:
+        """What is known of the ledger itself, by name."""
+        return facts.facts(self._connection)
+
+    def set_fact(self, name: str, value: str, instead_of: str | None) -> bool:
+        """Store a fact, if it still is what the caller read."""
+        return facts.set_fact(self._connection, name, value, instead_of)

@@ -14,6 +14,7 @@ from random import Random
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.core.views import EntryFilter, RecordView
 from marketplace_metering.jobs.correct import (
     Finding,
     NotRepairable,
@@ -23,7 +24,7 @@ from marketplace_metering.jobs.correct import (
     retry,
     write_off,
 )
-from marketplace_metering.ports import Clock, EntryFilter, OpenStore, RecordView
+from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.worlds.aws import SimulatedAws, name_of
 from marketplace_metering.proof.worlds.expected_items import Written, written_in
 from marketplace_metering.proof.worlds.expected_usage import hour_text, shown

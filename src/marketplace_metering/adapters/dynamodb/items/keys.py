@@ -6,6 +6,7 @@
                                            part#<digest>#<number>              a larger part of one
     alarm                                  <number>
     refused                                <digest>                            refused input
+    fact                                   <name>                              of the ledger itself
 
 Neither product codes nor account ids can hold a `#`, so a book's name can be taken apart again
 for every dimension. A licence ARN may be longer than a sort key: its digest stands for it.
@@ -23,6 +24,7 @@ from marketplace_metering.core.ledger import EntryKey
 HEAD = "head"
 ALARM = "alarm"
 REFUSED = "refused"
+FACT = "fact"
 BY_PRODUCT = "p"
 REJECTED = "rejected"
 DIGEST_LENGTH = 32

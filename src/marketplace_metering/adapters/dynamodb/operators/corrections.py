@@ -50,7 +50,7 @@ from marketplace_metering.adapters.dynamodb.operators.locate import Located, loc
 from marketplace_metering.adapters.dynamodb.sealing.append_plans import NUMBERS_PER_VERSION
 from marketplace_metering.core.event import next_place, place_of, second_of
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.ports import EntryFilter, RecordView
+from marketplace_metering.core.views import EntryFilter, RecordView
 
 TRIES = 5
 LOCATED_AT_ONCE = 1_000

@@ -25,7 +25,7 @@ from marketplace_metering.core.hours import from_ms
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.core.record_rules import PENDING, PENDING_VALUES
-from marketplace_metering.ports import EntryView, RecordView
+from marketplace_metering.core.views import EntryView, RecordView
 
 UNKNOWN_SOURCE = "the application"
 PENDING_TEXT = text(PENDING)

@@ -40,7 +40,7 @@ from marketplace_metering.core.identity import BookKey, Meter
 from marketplace_metering.core.ledger import EntryKey
 from marketplace_metering.core.record import RefusedInput, UsageRecord
 from marketplace_metering.core.record_item import timestamp_text
-from marketplace_metering.ports import AttemptLog, EntryFilter, EntryView, RecordView
+from marketplace_metering.core.views import AttemptLog, EntryFilter, EntryView, RecordView
 
 
 def _utc_now() -> datetime:

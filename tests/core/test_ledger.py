@@ -207,12 +207,24 @@ def test_a_late_answer_other_than_success_unsettles_nothing(state: State, outcom
 @pytest.mark.parametrize("outcome", [NotSubscribed(), Refused("X"), Deferred()])
 def test_a_presumption_falls_with_the_attempt_that_it_was_made_of(outcome: Outcome) -> None:
     """The second attempt was a duplicate; then it turns out that AWS refused the first."""
-    before = replace(SEALED, state=State.PRESUMED, begun=2)
+    before = replace(SEALED, state=State.PRESUMED, begun=2, duplicates=1)
     change = answered(before, outcome, number=1)
     assert (change.entry.state, change.entry.refused) == (State.UNRESOLVED, 1)
     assert change.frees is None
     assert change.alarm is not None and change.alarm.kind is AlarmKind.UNRESOLVED
     assert change.alarm.text.startswith("AWS holds a record of this window that we never sent")
+
+
+def test_a_presumption_falls_when_every_attempt_was_a_duplicate() -> None:
+    """Each of two runs met the record of another program, while the other's try was open."""
+    first = answered(replace(SEALED, begun=2), Duplicate(), number=2)
+    assert (first.entry.state, first.alarm) == (State.PRESUMED, None)
+    second = answered(first.entry, Duplicate(), number=1)
+    assert (second.entry.state, second.entry.duplicates) == (State.UNRESOLVED, 2)
+    assert second.alarm is not None and second.alarm.kind is AlarmKind.UNRESOLVED
+    # A third attempt that nobody heard of may be the accepted one.
+    third = answered(replace(SEALED, begun=3, duplicates=1), Duplicate(), number=2)
+    assert third.entry.state is State.PRESUMED
 
 
 @pytest.mark.parametrize(
@@ -409,6 +421,7 @@ def test_no_sequence_of_steps_breaks_an_entry(steps: list[tuple[object, ...]]) -
                     assert change.entry.state is State.BILLED
                 if change.entry.state is State.PRESUMED != stored.state:
                     assert isinstance(outcome, Duplicate)
+                    assert change.entry.possibly_accepted > 0
                     assert change.entry.begun - change.entry.refused > 1
             case ("wait", int(seconds)):
                 now += timedelta(seconds=seconds)
@@ -438,6 +451,7 @@ def test_no_sequence_of_steps_breaks_an_entry(steps: list[tuple[object, ...]]) -
     for before, after in pairwise(path):
         assert before.state is after.state or after.state in TRANSITIONS[before.state]
         assert 0 <= after.refused <= after.begun
+        assert after.state is not State.PRESUMED or after.possibly_accepted > 0
         assert after.begun >= before.begun
         assert not (before.state.is_settled and not after.state.is_settled)
         sent = replace(
@@ -445,6 +459,7 @@ def test_no_sequence_of_steps_breaks_an_entry(steps: list[tuple[object, ...]]) -
             state=SEALED.state,
             begun=0,
             refused=0,
+            duplicates=0,
             retry_at=SEALED.retry_at,
             metering_record_id=None,
             reason=None,
@@ -491,7 +506,8 @@ def test_the_wait_doubles_is_spread_and_bounded(begun: int, number: int) -> None
         ({"stamp": utc("10:00")}, "stamp 2026-11-20 10:00:00.*outside 2026-11-20T09:00Z"),
         ({"stamp": utc("08:59:59")}, "outside 2026-11-20T09:00Z"),
         ({"stamp": utc("09:10:00.5")}, "a stamp is a whole second"),
-        ({"refused": 1}, "1 refused of 0 begun"),
+        ({"refused": 1}, "1 refused and 0 duplicates of 0 begun"),
+        ({"begun": 2, "refused": 1, "duplicates": 2}, "1 refused and 2 duplicates of 2 begun"),
         (
             {"state": State.RELEASED, "begun": 2, "refused": 1},
             "released although an answer is outstanding",

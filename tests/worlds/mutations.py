@@ -215,6 +215,12 @@ MUTATIONS = (
         (answers.a_duplicate_of_what_we_never_sent,),
     ),
     Mutation(
+        "an attempt that was a duplicate itself presumes nothing",
+        "two runs at once take each other's duplicate for their own: nobody is told",
+        entry.forget_answered_duplicates,
+        (answers.two_duplicates_of_what_we_never_sent,),
+    ),
+    Mutation(
         "a duplicate after an own attempt is billed",
         "what is billed counts as refused: given back and billed twice",
         entry.refuse_every_duplicate,

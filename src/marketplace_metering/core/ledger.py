@@ -115,6 +115,7 @@ class Entry:
     state: State = State.SEALED
     begun: int = 0  # attempts whose call may have left
     refused: int = 0  # attempts that AWS certainly did not process
+    duplicates: int = 0  # attempts that AWS answered so: it had accepted another record before
     metering_record_id: str | None = None
     reason: str | None = None  # why it is parked, released, unresolved or written off
 
@@ -128,7 +129,9 @@ class Entry:
         hour = self.window.hour
         assert hour.start <= self.stamp < hour.end, f"stamp {self.stamp} outside {hour}"
         assert self.stamp.microsecond == 0, "a stamp is a whole second [R7]"
-        assert 0 <= self.refused <= self.begun, f"{self.refused} refused of {self.begun} begun"
+        assert min(self.refused, self.duplicates, self.possibly_accepted) >= 0, (
+            f"{self.refused} refused and {self.duplicates} duplicates of {self.begun} begun"
+        )
         if self.state is State.RELEASED:
             assert self.begun == self.refused, "released although an answer is outstanding"
 
@@ -136,6 +139,11 @@ class Entry:
     def key(self) -> EntryKey:
         """What tells this entry from every other."""
         return EntryKey(self.window, self.serial)
+
+    @property
+    def possibly_accepted(self) -> int:
+        """How many attempts may be the one that AWS accepted: neither refused nor a duplicate."""
+        return self.begun - self.refused - self.duplicates
 
     @property
     def record_count(self) -> int:
@@ -298,7 +306,8 @@ def resolve(entry: Entry, billed: bool, author: str, evidence: str) -> Change | 
     if billed:
         return Change(_move(entry, State.BILLED, reason=text))
     # The finding answers every attempt: AWS processed none of them.
-    free = _move(entry, State.RELEASED, reason=text, refused=entry.begun)
+    answered = replace(entry, refused=entry.begun, duplicates=0)
+    free = _move(answered, State.RELEASED, reason=text)
     return Change(free, frees=AfterRelease.PENDING)
 
 
@@ -308,7 +317,6 @@ def _move(
     *,
     reason: str | None,
     metering_record_id: str | None = None,
-    refused: int | None = None,
 ) -> Entry:
     legal = state in TRANSITIONS[entry.state]
     assert legal, f"{entry.window} cannot go from {entry.state} to {state}"
@@ -317,7 +325,6 @@ def _move(
         state=state,
         reason=reason,
         metering_record_id=metering_record_id,
-        refused=entry.refused if refused is None else refused,
     )
 
 
@@ -327,14 +334,24 @@ def _one_more_refused(entry: Entry) -> Entry:
     return replace(entry, refused=entry.refused + 1)
 
 
+def _one_more_duplicate(entry: Entry) -> Entry:
+    if entry.state is State.RELEASED:
+        return entry
+    return replace(entry, duplicates=entry.duplicates + 1)
+
+
 def _duplicate(entry: Entry, attempt: Attempt, now: datetime) -> Change:
-    """[Q2] AWS may answer an identical resend so; it is ours if an earlier try went unrefused."""
+    """[Q2] AWS may answer an identical resend so. It is ours if another own try may have been
+    accepted: one that was neither refused nor answered as a duplicate itself."""
+    counted = _one_more_duplicate(entry)
+    if entry.state is State.PRESUMED and counted.possibly_accepted == 0:
+        return _never_sent(counted, attempt, now)
     if entry.state.is_settled:
-        return Change(entry, attempt)
-    if entry.begun - entry.refused > 1:
+        return Change(counted, attempt)
+    if counted.possibly_accepted > 0:
         text = "AWS has the record: it accepted an earlier attempt of ours, whose answer was lost"
-        return Change(_move(entry, State.PRESUMED, reason=text), attempt)
-    return _never_sent(entry, attempt, now)
+        return Change(_move(counted, State.PRESUMED, reason=text), attempt)
+    return _never_sent(counted, attempt, now)
 
 
 def _never_sent(entry: Entry, attempt: Attempt, now: datetime) -> Change:
@@ -354,7 +371,7 @@ def _late_refusal(
     The attempt that a duplicate was taken for turns out refused: AWS holds what is not ours. Or the
     last attempt that might have been accepted turns out refused: AWS certainly has none of it.
     """
-    if entry.state is State.PRESUMED and entry.begun - entry.refused == 1:
+    if entry.state is State.PRESUMED and entry.possibly_accepted == 0:
         return _never_sent(entry, attempt, now)
     if entry.state is State.UNRESOLVED and entry.begun == entry.refused:
         if isinstance(outcome, Deferred):

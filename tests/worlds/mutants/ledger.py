@@ -27,6 +27,10 @@ def presume_every_duplicate(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ledger, "_duplicate", duplicate)
 
 
+def forget_answered_duplicates(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ledger, "_one_more_duplicate", lambda entry: entry)
+
+
 def refuse_every_duplicate(patch: pytest.MonkeyPatch) -> None:
     original = ledger.answer
 

@@ -155,6 +155,28 @@ def a_duplicate_of_what_we_never_sent(stage: Stage) -> None:
     stage.end()
 
 
+def two_duplicates_of_what_we_never_sent(stage: Stage) -> None:
+    """
+    10:00  another program of the seller has metered 09:00
+    10:06  09:00 is sent, and the process stands still before it stores the answer
+           another process sends it again, and AWS has a record: it seems to be the first one
+    10:07  the first process goes on: its answer was DuplicateRecord as well, so none of the two
+           was accepted: unresolved, and somebody is told
+    """
+    _nine_is_sealed(stage)
+    stage.aws.meter_elsewhere(METER, stage.now_us // 3_600_000_000 - 1)
+
+    def another_process_sends_it() -> None:
+        stage.submit()
+        assert stage.entry("09:00").state == "presumed"
+
+    stage.when_answered(another_process_sends_it)
+    stage.submit()
+    assert stage.entry("09:00").state == "unresolved"
+    assert stage.alarms() == ["unresolved"]
+    stage.end()
+
+
 def a_success_that_comes_late(stage: Stage) -> None:
     """
     10:06  09:00 is sent and accepted; the process stands still before it stores the answer

@@ -41,12 +41,12 @@ WHERE id = ? AND entry_id IS NULL AND failure IS NULL AND record_count = ? AND m
 """
 # Without the state, which is in two indexes.
 KEEP_ENTRY = """
-UPDATE entry SET retry_at_ms = ?, begun = ?, refused = ?, metering_record_id = ?, reason = ?
-WHERE id = ?
+UPDATE entry SET retry_at_ms = ?, begun = ?, refused = ?, duplicates = ?, metering_record_id = ?,
+  reason = ? WHERE id = ?
 """
 MOVE_ENTRY = """
-UPDATE entry SET retry_at_ms = ?, begun = ?, refused = ?, metering_record_id = ?, reason = ?,
-  state = ? WHERE id = ?
+UPDATE entry SET retry_at_ms = ?, begun = ?, refused = ?, duplicates = ?, metering_record_id = ?,
+  reason = ?, state = ? WHERE id = ?
 """
 BEGIN_ATTEMPT = "INSERT INTO attempt (entry_id, number, begun_at_ms) VALUES (?, ?, ?)"
 ANSWER_ATTEMPT = """
@@ -283,6 +283,7 @@ class SqliteLedger:
                 epoch_ms(entry.retry_at),
                 entry.begun,
                 entry.refused,
+                entry.duplicates,
                 entry.metering_record_id,
                 entry.reason,
             )

@@ -74,6 +74,7 @@ def entry_of(row: Row) -> Entry:
         state=State(row["state"]),
         begun=row["begun"],
         refused=row["refused"],
+        duplicates=row["duplicates"],
         metering_record_id=row["metering_record_id"],
         reason=row["reason"],
     )
@@ -87,6 +88,7 @@ def renewed(entry: Entry, row: Row) -> Entry:
         and entry.retry_at == retry_at
         and entry.begun == row["begun"]
         and entry.refused == row["refused"]
+        and entry.duplicates == row["duplicates"]
         and entry.metering_record_id == row["metering_record_id"]
         and entry.reason == row["reason"]
     ):
@@ -97,6 +99,7 @@ def renewed(entry: Entry, row: Row) -> Entry:
         state=State(row["state"]),
         begun=row["begun"],
         refused=row["refused"],
+        duplicates=row["duplicates"],
         metering_record_id=row["metering_record_id"],
         reason=row["reason"],
     )

@@ -21,6 +21,10 @@ VERSION = 2
 UPGRADES = {
     1: """
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+ALTER TABLE entry ADD COLUMN duplicates INTEGER NOT NULL DEFAULT 0;
+UPDATE entry SET duplicates = (
+  SELECT count(*) FROM attempt WHERE entry_id = entry.id AND answer = 'Duplicate'
+) WHERE state <> 'released';
 """,
 }
 
@@ -76,6 +80,7 @@ CREATE TABLE entry (
   refused INTEGER NOT NULL DEFAULT 0,
   metering_record_id TEXT,
   reason TEXT,
+  duplicates INTEGER NOT NULL DEFAULT 0,
   UNIQUE (meter_id, hour, serial),
   CHECK (0 <= refused AND refused <= begun),
   CHECK (state <> 'released' OR begun = refused)

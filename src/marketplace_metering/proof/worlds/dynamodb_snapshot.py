@@ -234,8 +234,13 @@ def _entry(ledger: Table, item: Item) -> EntryRow:
         item["state"]["S"],
         int(item["begun"]["N"]),
         int(item["refused"]["N"]),
+        sum(answer == "Duplicate" for *_log, answer, _words, _by in _attempts(item)),
         item["reason"]["S"] if "reason" in item else None,
     )
+
+
+def _attempts(item: Item) -> list[list[Any]]:
+    return list(json.loads(item["attempts"]["S"])) if "attempts" in item else []
 
 
 def _alarm(item: Item) -> AlarmRow:

@@ -48,6 +48,7 @@ class EntryRow(NamedTuple):
     state: str
     begun: int
     refused: int
+    duplicates: int  # by the log of attempts
     reason: str | None
 
     @property

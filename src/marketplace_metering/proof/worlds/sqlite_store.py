@@ -46,7 +46,8 @@ ORDER BY usage_record.group_id, usage_record.created_ns
 """
 ENTRIES = f"""
 SELECT {METER}, entry.id, hour, serial, quantity_micros, stamp_s, deadline_s, lines, allocations,
-  state, begun, refused, reason
+  state, begun, refused,
+  (SELECT count(*) FROM attempt WHERE entry_id = entry.id AND answer = 'Duplicate'), reason
 FROM entry {JOINED.format("entry")} ORDER BY entry.id
 """
 ALARMS = f"""

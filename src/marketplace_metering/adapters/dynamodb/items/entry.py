@@ -28,6 +28,7 @@ from marketplace_metering.core.ledger import (
     Line,
     State,
 )
+from marketplace_metering.core.outcome import Duplicate
 from marketplace_metering.core.quantity import Quantity, parse_quantity
 
 ATTEMPTS_KEPT = 20
@@ -173,6 +174,8 @@ def _mutable(stored: Stored) -> Attributes:
         "revision": text(stored.revision),
         **_outbox(stored),
     }
+    if entry.duplicates:
+        attributes["duplicates"] = number(entry.duplicates)
     if stored.attempts:
         attributes["attempts"] = text(json.dumps(stored.attempts, separators=(",", ":")))
     if entry.metering_record_id is not None:
@@ -280,24 +283,28 @@ def _covering(place: Place, item: Attributes, bills: bytes | None) -> Stored | R
             marks_done=marks_done,
             why=item["reason"]["S"],
         )
-    attempts = json.loads(item["attempts"]["S"]) if "attempts" in item else ()
+    logged = json.loads(item["attempts"]["S"]) if "attempts" in item else ()
+    attempts = tuple(Logged(*attempt) for attempt in logged)
     return Stored(
         place=place,
         revision=revision,
         members=item["members"],
         marks_due_at_ms=marks_due_at,
         marks_done=marks_done,
-        entry=_entry(place, item, bills),
+        entry=_entry(place, item, attempts, bills),
         sealed_at_ms=int(item["sealed_at"]["N"]),
-        attempts=tuple(Logged(*attempt) for attempt in attempts),
+        attempts=attempts,
         frees=AfterRelease(item["frees"]["S"]) if "frees" in item else None,
         is_marked="is_marked" in item,
     )
 
 
-def _entry(place: Place, item: Attributes, large_bills: bytes | None) -> Entry:
+def _entry(
+    place: Place, item: Attributes, attempts: Iterable[Logged], large_bills: bytes | None
+) -> Entry:
     key = keys.entry_key(place, item["license_arn"]["S"] if "license_arn" in item else None)
     bills = _read_bills(item["bills"], large_bills)
+    state = State(item["state"]["S"])
     return Entry(
         window=key.window,
         serial=key.serial,
@@ -310,14 +317,22 @@ def _entry(place: Place, item: Attributes, large_bills: bytes | None) -> Entry:
             for tags, micros in bills.get("allocations", ())
         ),
         retry_at=from_ms(int(item["retry_at"]["N"])),
-        state=State(item["state"]["S"]),
+        state=state,
         begun=int(item["begun"]["N"]),
         refused=int(item["refused"]["N"]),
+        duplicates=_duplicates(item, state, attempts),
         metering_record_id=item["metering_record_id"]["S"]
         if "metering_record_id" in item
         else None,
         reason=item["reason"]["S"] if "reason" in item else None,
     )
+
+
+def _duplicates(item: Attributes, state: State, attempts: Iterable[Logged]) -> int:
+    """As it is stored; 0.1 stored no count, but logged each answer."""
+    if "duplicates" in item or state is State.RELEASED:
+        return int(item["duplicates"]["N"]) if "duplicates" in item else 0
+    return sum(each.answer == Duplicate.stored_as for each in attempts)
 
 
 def _read_bills(attribute: Mapping[str, Any], large: bytes | None) -> dict[str, Any]:

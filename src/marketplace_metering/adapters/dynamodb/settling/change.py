@@ -236,15 +236,15 @@ def _is_done(step: _EntryChange, there: Stored) -> bool:
     """Whether a step that counts something was done, or may have been, before what is there now.
 
     A write whose answer was lost may have been done, and others have gone on with the entry since.
-    A refusal that counts twice would pass for the answer to an attempt that has none; an attempt
-    that counts twice would never be answered.
+    A refusal or a duplicate that counts twice would pass for the answer to an attempt that has
+    none; an attempt that counts twice would never be answered.
     """
     attempt = step.change.attempt
     if attempt is None:
         return False
     if attempt.answer is None:
         return any(each.begun_by == step.after.revision for each in there.attempts)
-    counts = step.change.entry.refused > step.before.entry.refused
+    counts = step.change.entry.possibly_accepted < step.before.entry.possibly_accepted
     is_open = any(each.number == attempt.number and not each.answer for each in there.attempts)
     return counts and not is_open
 

@@ -9,7 +9,15 @@ import pytest
 
 from marketplace_metering.core import ledger
 from marketplace_metering.core.ledger import Entry, State
-from marketplace_metering.core.outcome import NotSubscribed, Outcome
+from marketplace_metering.core.outcome import (
+    Accepted,
+    Deferred,
+    Duplicate,
+    NoAnswer,
+    NotSubscribed,
+    Outcome,
+)
+from marketplace_metering.core.views import EntryFilter
 from tests.dynamodb.faults import PowerCutError
 from tests.dynamodb.world import TwoTables, accept
 from tests.support import steps
@@ -145,6 +153,70 @@ def test_billed_usage_may_be_deleted_after_a_time_refused_usage_never(world: Two
     expires_at = world.clock.now() + timedelta(days=30)
     assert world.item(billed)["expires_at"] == int(expires_at.timestamp())
     assert "expires_at" not in world.item(refused)
+
+
+def kept_for_a_month(world: TwoTables, *answers: Outcome) -> dict[str, object]:
+    """Usage that AWS has or seems to have, and that DynamoDB may delete in a month."""
+    world.store = world.new_store(retention=timedelta(days=30))
+    given = list(answers)
+    world.aws.answer = lambda entry: given.pop(0)
+    key = world.put("09:10", 5)
+    world.run()
+    while given:
+        world.clock.advance(minutes=10)
+        world.run()
+    assert "expires_at" in world.item(key)
+    return key
+
+
+def test_usage_that_was_presumed_and_is_unresolved_is_not_deleted(world: TwoTables) -> None:
+    """The answer that was waited for comes after all: AWS had refused it."""
+    key = kept_for_a_month(world, NoAnswer("timeout"), Duplicate())
+    steps.change(
+        world.store,
+        world.entry().key,
+        lambda entry: ledger.answer(
+            entry, 1, Deferred("throttled"), world.clock.now(), world.policy
+        ),
+        world.clock.now(),
+    )
+    assert world.entry().state is State.UNRESOLVED
+    world.store.write_back(None)
+    assert "expires_at" not in world.item(key)
+
+
+@pytest.mark.parametrize("changed", [7, -1])
+def test_billed_usage_that_is_changed_in_place_is_not_deleted(
+    world: TwoTables, changed: int
+) -> None:
+    """What was sent never changes: the usage record is listed, and a person needs it."""
+    key = kept_for_a_month(world, Accepted("id-1"))
+    world.retry(key, quantity=changed)
+    world.seal()
+    assert world.item(key)["metering_failed"] is True
+    assert "expires_at" not in world.item(key)
+
+
+def test_listed_usage_that_is_retried_is_not_deleted(world: TwoTables) -> None:
+    """Whoever wrote the date: an application may have an attribute of that name."""
+    world.aws.answer = not_subscribed
+    key = world.put("09:10", 5)
+    world.run()
+    world.at("2026-11-21 11:30")
+    world.run()
+    world.edit(key, expires_at=1)
+    assert world.store.corrections().retry_refused(EntryFilter()) == 1
+    assert world.item(key)["metering_pending"] == "true"
+    assert "expires_at" not in world.item(key)
+
+
+def test_a_mark_that_is_repeated_gives_no_date_to_be_deleted_at(world: TwoTables) -> None:
+    """Its entry may have become unresolved meanwhile: nobody would take the date back."""
+    key = kept_for_a_month(world, Accepted("id-1"))
+    world.put("09:10", 5)  # the application repeats it
+    world.seal()
+    assert "metering_pending" not in world.item(key)
+    assert "expires_at" not in world.item(key)
 
 
 def test_fractions_of_a_millisecond_and_of_a_unit_are_marked(world: TwoTables) -> None:

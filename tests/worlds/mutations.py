@@ -387,4 +387,11 @@ MUTATIONS = (
         (table.a_record_that_is_repaired_while_its_answer_is_lost,),
         "dynamodb",
     ),
+    Mutation(
+        "DynamoDB: usage that is taken back loses its date to be deleted at",
+        "DynamoDB deletes usage that nobody was billed for, and the books forget it",
+        dynamodb.leave_the_date_to_be_deleted_at,
+        (answers.a_refusal_that_ends_a_presumption,),
+        "dynamodb",
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,10 +10,10 @@ import pytest
 from marketplace_metering.adapters.dynamodb import intake
 from marketplace_metering.adapters.dynamodb.items import book_head as heads
 from marketplace_metering.adapters.dynamodb.items import entry
-from marketplace_metering.adapters.dynamodb.items.usage_record import REPLACES
+from marketplace_metering.adapters.dynamodb.items.usage_record import EXPIRES, REPLACES
 from marketplace_metering.adapters.dynamodb.operators import corrections
 from marketplace_metering.adapters.dynamodb.sealing import compare_with_ledger, operator_retries
-from marketplace_metering.adapters.dynamodb.settling import change, outcome_marks
+from marketplace_metering.adapters.dynamodb.settling import change, outcome_marks, write_back
 
 
 def _without_condition(write: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +91,16 @@ def mark_whatever_stands_there(patch: pytest.MonkeyPatch) -> None:
 
     statement = outcome_marks.Marking.statement
     patch.setattr(outcome_marks.Marking, "statement", careless)
+
+
+def leave_the_date_to_be_deleted_at(patch: pytest.MonkeyPatch) -> None:
+    original = outcome_marks.marking
+
+    def marking(*arguments: Any) -> Any:
+        made = original(*arguments)
+        return replace(made, words=made.words.replace(f' REMOVE "{EXPIRES}"', ""))
+
+    patch.setattr(write_back, "marking", marking)
 
 
 def tell_nobody_of_changed_usage(patch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from marketplace_metering.proof.worlds.snapshot import (
 )
 
 HOUR_NS = 3_600_000_000_000
+UNBILLED = ("sealed", "parked", "unresolved", "written off")
 Place = tuple[str, int]  # a buyer and a nanosecond
 
 
@@ -60,6 +61,7 @@ class DynamoBooks:
         self._alarms: dict[Key, AlarmRow] = {}
         self._refused: dict[Key, tuple[str, str]] = {}
         self._usage: dict[Key, list[UsageRow]] = {}
+        self._vanishing: dict[Key, list[UsageRow]] = {}
         self._key_of: dict[Place, Key] = {}
         self._holders: dict[Key, Holder] = {}
         self._holding: dict[Place, list[tuple[SealedContent, Holder]]] = {}
@@ -80,14 +82,15 @@ class DynamoBooks:
         for place in stale:
             if place in self._key_of:
                 key = self._key_of[place]
-                self._usage[key] = _usage(
-                    _item(self._records, key), place, self._holding.get(place, ())
-                )
+                item, holding = _item(self._records, key), self._holding.get(place, ())
+                self._usage[key] = _usage(item, place, holding)
+                self._vanishing[key] = _vanishing(item, self._usage[key], holding)
         return Snapshot(
             [row for rows in self._usage.values() for row in rows],
             list(self._entries.values()),
             list(self._alarms.values()),
             list(self._refused.values()),
+            [row for rows in self._vanishing.values() for row in rows],
         )
 
     def _take(self, key: Key, item: Item) -> dict[Place, None]:
@@ -170,6 +173,21 @@ def _usage(
         return rows
     own = [holder for held, holder in free if _is_of(stands, held, holder)]
     return [*rows, stands._replace(failure=_failure(item, own))]
+
+
+def _vanishing(
+    item: Item, rows: list[UsageRow], holding: list[tuple[SealedContent, Holder]] | tuple[()]
+) -> list[UsageRow]:
+    """What DynamoDB may delete although nobody was billed; marks that are due still change it."""
+    holders = [holder for _said, holder in holding]
+    if "expires_at" not in item or any("outbox" in holder.item for holder in holders):
+        return []
+    unbilled = {h.name for h in holders if h.is_entry and h.item["state"]["S"] in UNBILLED}
+    for row in rows:
+        is_it = row._replace(entry=None, failure=None) == _standing(item, row.created_ns)
+        if is_it and (row.failure is not None or row.entry in unbilled):
+            return [row]  # what it was put over is gone already
+    return []
 
 
 def _standing(item: Item, ns: int) -> UsageRow:

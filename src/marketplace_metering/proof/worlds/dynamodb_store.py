@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -25,6 +26,7 @@ from marketplace_metering.proof.worlds.snapshot import Snapshot
 from marketplace_metering.proof.worlds.stores import GuideTable, Shop
 
 PREFIX = "Simulated"
+RETENTION = timedelta(days=30)  # no world lasts as long: nothing is deleted, but it may be
 
 
 def draw_faults(seed: int) -> Faults:
@@ -79,7 +81,14 @@ class DynamoShop(Shop):
 
     def open(self, clock: Clock) -> OpenStore:
         """A process of its own remembers nothing of the others."""
-        store = DynamoStore(self.client, self._names, now=clock.now, pause=clock.sleep, workers=1)
+        store = DynamoStore(
+            self.client,
+            self._names,
+            now=clock.now,
+            pause=clock.sleep,
+            workers=1,
+            retention=RETENTION,
+        )
         reports = DynamoReports(self.client, self._names, now=clock.now)
         reports._calls = Calls(self.client, clock.sleep)  # its pauses pass in simulated time, too
         return OpenStore(store, reports, store.corrections())

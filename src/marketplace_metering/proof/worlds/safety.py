@@ -90,6 +90,8 @@ class Auditor:
         fault = self.recorded.fault_in(books.usage)
         if fault is not None:
             raise Violation(fault)
+        if books.vanishing:
+            raise Violation(f"unbilled usage may be deleted by the store: {books.vanishing[0]}")
         self._check_members(books)
         self._check_windows(books.entries)
         self._check_history(books.entries, now_s)

@@ -85,6 +85,7 @@ class Snapshot(NamedTuple):
     entries: list[EntryRow]
     alarms: list[AlarmRow]
     refused_inputs: list[tuple[str, str]]  # source, text
+    vanishing: Sequence[UsageRow] = ()  # billed to nobody, and yet the store may delete it
 
 
 def lines_of(written: Iterable[Sequence[int]]) -> tuple[tuple[int, int, int], ...]:

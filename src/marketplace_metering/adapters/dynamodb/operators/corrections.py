@@ -37,6 +37,7 @@ from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns, MemberList
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.items.usage_record import (
+    EXPIRES,
     REPLACES,
     content_of,
     events_at,
@@ -193,7 +194,7 @@ def _retry(table: str, item: Attributes) -> Statement:
     it_is_still_listed = '"metering_failed"=?'
     words = (
         f'UPDATE "{table}" SET "metering_pending"=? SET "metering_failed"=? '
-        'WHERE "customerAWSAccountId"=? AND "create_timestamp"=? '
+        f'REMOVE "{EXPIRES}" WHERE "customerAWSAccountId"=? AND "create_timestamp"=? '
         f"AND {it_is_still_listed}"
     )
     key = [item["customerAWSAccountId"], item["create_timestamp"]]

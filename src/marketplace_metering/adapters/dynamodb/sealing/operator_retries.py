@@ -128,11 +128,10 @@ class Retries:
             for match in part:
                 mark = mark_of(match.covering)
                 assert mark is not None, "a settled entry has a mark"
-                statements.append(
-                    marking(
-                        self._names.records, match.covering, mark, self._marks.expires_s(mark)
-                    ).statement(match.ns, match.said.micros)
-                )
+                # Without a date to be deleted at: the entry may have become unresolved meanwhile,
+                # and nobody would take the date back. One that is there already stays.
+                found = marking(self._names.records, match.covering, mark)
+                statements.append(found.statement(match.ns, match.said.micros))
             self._calls.execute(statements)
 
     def _release(self, decisions: _Decisions, now: datetime, settled: Settled) -> None:

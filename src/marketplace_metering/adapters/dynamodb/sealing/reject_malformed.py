@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from marketplace_metering.adapters.dynamodb.api.attributes import TRUE, Attributes, size_of, text
 from marketplace_metering.adapters.dynamodb.api.requests import Calls, portions
+from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
 from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
-from marketplace_metering.adapters.dynamodb.items.usage_record import MARKED_BY
+from marketplace_metering.adapters.dynamodb.items.usage_record import EXPIRES, MARKED_BY
 from marketplace_metering.adapters.dynamodb.settling.outcome_marks import RESPONSE_LENGTH_MAX
 from marketplace_metering.core.ledger import Alarm
 from marketplace_metering.core.record_rules import KNOWN
@@ -72,6 +73,11 @@ def _mark(calls: Calls, names: TableNames, alarms: Alarms, refused: list[Malform
     return 0
 
 
+def _was_marked(item: Attributes) -> bool:
+    marked_by = item.get(MARKED_BY, {}).get("S")
+    return marked_by is not None and keys.parse_place(marked_by) is not None
+
+
 def _update(table: str, refused: MalformedRecord) -> dict[str, Any]:
     item = refused.item
     judged = {f"#{n}": name for n, name in enumerate(sorted(KNOWN | {MARKED_BY}))}
@@ -88,11 +94,14 @@ def _update(table: str, refused: MalformedRecord) -> dict[str, Any]:
         if refused.place is not None:
             sets += f", {MARKED_BY} = :place"
             values[":place"] = text(str(refused.place))
+    removes = "metering_pending"
+    if refused.place is not None or _was_marked(item):
+        removes += f", {EXPIRES}"  # it was settled and is taken back: a person needs it
     return {
         "Update": {
             "TableName": table,
             "Key": {name: item[name] for name in ("customerAWSAccountId", "create_timestamp")},
-            "UpdateExpression": f"SET {sets} REMOVE metering_pending",
+            "UpdateExpression": f"SET {sets} REMOVE {removes}",
             "ConditionExpression": it_still_says_the_same,
             "ExpressionAttributeNames": judged,
             "ExpressionAttributeValues": values,

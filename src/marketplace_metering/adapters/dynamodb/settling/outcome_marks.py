@@ -12,6 +12,7 @@ from marketplace_metering.adapters.dynamodb.api.attributes import TRUE, number, 
 from marketplace_metering.adapters.dynamodb.api.requests import Statement
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.entry import Covering, Rejected, Stored
+from marketplace_metering.adapters.dynamodb.items.usage_record import EXPIRES
 from marketplace_metering.core import ledger
 from marketplace_metering.core.hours import epoch_ms
 from marketplace_metering.core.ledger import Entry, State
@@ -128,8 +129,10 @@ def marking(
             flags = 'REMOVE "metering_failed" SET "metering_pending"=?'
             values = [text("true")]
     if expires_s is not None:
-        flags += ' SET "expires_at"=?'
+        flags += f' SET "{EXPIRES}"=?'
         values.append(number(expires_s))
+    elif mark.fate is not Fate.DONE:
+        flags += f' REMOVE "{EXPIRES}"'  # it was presumed: a person may need it now
     response = 'SET "metering_response"=? SET "metering_entry"=? ' if has_room else ""
     responses = [text(mark.words), text(str(covering.place))] if has_room else []
     it_says_what_was_sealed = '"productCode"=? AND "dimension"=? AND "quantity"=?'

@@ -31,6 +31,7 @@ from marketplace_metering.core.balance import Balance
 from marketplace_metering.core.batch import Batch
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Meter
+from marketplace_metering.core.inputs import KnownInput
 from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey
 from marketplace_metering.core.outcome import Answered, Lost, RequestRefused
 from marketplace_metering.core.plan import Book, Group, Plan
@@ -57,8 +58,9 @@ class Taken(NamedTuple):
 class Intake(Protocol):
     """One input being recorded: a file, a stream, or one record from the command line.
 
-    Recording the same input again, through a new intake, adds only what is not there yet. So an
-    interrupted input is simply repeated. Two equal records *within* one input are two uses.
+    Recording the same input again, through a new intake of the same source, adds only what is not
+    there yet. So an interrupted input is simply repeated. Two equal records *within* one input are
+    two uses, and so are two of different inputs: only an event id says otherwise.
     """
 
     def add(self, records: Sequence[UsageRecord]) -> Taken:
@@ -67,8 +69,9 @@ class Intake(Protocol):
         An event counts once, in whichever input it comes, and clashes with other content. It is
         known by its buyer, id and second, so a repetition bears the event's own time; a store may
         know the id at another time as well, as the embedded one does. A record without an id is
-        already there if an earlier input brought an equal one that no other record of this input
-        has been matched with.
+        already there if another intake of the same source brought an equal one that no other
+        record of this intake has been matched with. Equal says the same to a reader: the order
+        of attributes and the spelling of numbers are no difference.
 
         Atomic per usage record. Of a call that raises, some may be recorded; repeating the input
         adds the others. A usage record is never overwritten. Equal instants of one buyer may be
@@ -87,7 +90,22 @@ class UsageRecords(Protocol):
     """Where usage records are kept."""
 
     def intake(self, source: str, now: datetime) -> Intake:
-        """Begin to record an input. `source` is shown to people and distinguishes nothing."""
+        """Begin to record an input, or begin it again.
+
+        `source` is shown to people, and it is what makes two intakes the same input. Which
+        source an input has, `core.inputs` decides, from what is known of others.
+        """
+
+    def known_inputs(self, name: str | None, head: str) -> Sequence[KnownInput]:
+        """What is noted of inputs of this name, and of inputs of this head, as it is now."""
+
+    def note_input(self, noted: KnownInput, instead_of: KnownInput | None) -> bool:
+        """Note what an input holds, in the place of what was read of it; None: of a new one.
+
+        One step. True: it is noted, also where it was before. False, with nothing done: what was
+        noted under its name and source is not what was read, or the same content has been noted
+        for another input, and this one is not `is_counted`.
+        """
 
 
 # --- The store: the ledger ----------------------------------------------------------------------

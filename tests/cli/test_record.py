@@ -23,6 +23,7 @@ def test_json_lines_csv_and_standard_input_are_read(metering: Metering, tmp_path
         "already_there": 0,
         "refused": 0,
         "refusals": [],
+        "in_doubt": [],
         "store": "sqlite:///metering.db",
     }
     result = metering("record", stdin=usage(productCode="p3"))

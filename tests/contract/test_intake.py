@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import overload
 
 import pytest
@@ -20,7 +22,7 @@ from marketplace_metering.core.quantity import QUANTITY_MAX, total
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
 from marketplace_metering.files.json_lines import read_json
 from marketplace_metering.jobs.record import record
-from marketplace_metering.ports import Store
+from marketplace_metering.ports import OpenStore, Store
 from tests.contract.conftest import OpenAll
 from tests.support import steps
 from tests.support.build import (
@@ -131,6 +133,58 @@ def test_different_uses_of_one_instant_are_all_kept_in_any_order(store: Store) -
     assert only_group(store).record_count == 3
 
 
+def test_equal_usage_of_two_inputs_is_two_uses(store: Store) -> None:
+    """Two hosts' hourly files have an equal row, which says nothing (money rule 15)."""
+    equal = usage("09:00", 100)
+    for source, own in (("server-a.csv", usage("09:00", 7)), ("server-b.csv", usage("09:00", 9))):
+        assert steps.record(store, NOW, equal, own, source=source).added == 2
+        steps.seal(store, NOW)
+    for source, own in (("server-a.csv", usage("09:00", 7)), ("server-b.csv", usage("09:00", 9))):
+        again = steps.record(store, NOW, equal, own, source=source)
+        assert (again.added, again.already_there) == (0, 2)
+
+
+def test_usage_corrected_there_and_back_is_still_of_its_input(opened: OpenStore) -> None:
+    record_of = usage("09:10", 5, extras={"note": "x"})
+    steps.record(opened.store, NOW, record_of, source="a.csv")
+    for amount in (6, 5):
+        [view] = opened.reports.records_at(BUYER, record_of.created_ns, record_of.created_ns + 9)
+        corrected = replace(view.record, micros=amount * 1_000_000)
+        assert opened.corrections.replace(view, corrected, NOW)
+    assert steps.record(opened.store, NOW, record_of, source="a.csv").already_there == 1
+    assert steps.record(opened.store, NOW, record_of, source="b.csv").added == 1
+
+
+def test_usage_moved_to_another_buyer_is_still_known_to_its_input_alone(opened: OpenStore) -> None:
+    record_of = usage("09:10", 5)
+    steps.record(opened.store, NOW, record_of, source="a.csv")
+    [view] = opened.reports.records_at(BUYER, record_of.created_ns, record_of.created_ns + 9)
+    moved = replace(view.record, account="999988887777")
+    assert opened.corrections.replace(view, moved, NOW)
+    assert steps.record(opened.store, NOW, record_of, source="a.csv").already_there == 1
+    assert steps.record(opened.store, NOW, record_of, source="b.csv").added == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ({"team": "red", "site": 1}, {"site": 1, "team": "red"}, True),
+        ({"own": {"a": 1, "b": [2]}}, {"own": {"b": [2], "a": 1}}, True),
+        ({"own": Decimal("3.0")}, {"own": 3}, True),
+        ({"own": [1, 2]}, {"own": [2, 1]}, False),
+        ({"own": True}, {"own": 1}, False),
+        ({"own": "1"}, {"own": 1}, False),
+        ({"own": None}, {}, False),
+    ],
+)
+def test_the_order_and_spelling_of_own_attributes_are_no_difference(
+    store: Store, one: dict[str, object], other: dict[str, object], is_same: bool
+) -> None:
+    steps.record(store, NOW, usage("09:10", 5, extras=one))
+    again = steps.record(store, NOW, usage("09:10", 5, extras=other))
+    assert (again.added, again.already_there) == ((0, 1) if is_same else (1, 0))
+
+
 KINDS = [
     usage("09:10", 1),
     usage("09:10", 2),
@@ -147,11 +201,11 @@ INPUT = st.lists(st.lists(st.sampled_from(range(len(KINDS))), max_size=4), max_s
 def test_what_is_stored_is_the_most_that_any_one_input_says(
     new: Callable[[], OpenAll], inputs: list[list[list[int]]]
 ) -> None:
-    """However an input is cut into calls: equal uses count as often as in the fullest input."""
+    """However an input is cut into calls: equal uses count as often as in its fullest reading."""
     with new()() as opened:  # one for each example
         expected: Counter[int] = Counter()
-        for number, calls in enumerate(inputs):
-            intake = opened.store.intake(f"input {number}", NOW)
+        for calls in inputs:
+            intake = opened.store.intake("usage.jsonl", NOW)
             for call in calls:
                 intake.add([KINDS[kind] for kind in call])
             expected |= Counter(kind for call in calls for kind in call)
@@ -287,10 +341,10 @@ def test_many_uses_of_the_last_nanosecond_stay_in_their_hour(store: Store) -> No
         UsageRecord(BUYER, PRODUCT, DIMENSION, usage(last).created_ns + 999, 1_000_000)
         for _ in range(3)
     ]
-    for number, each in enumerate(records):
-        steps.record(store, NOW, each, each, source=f"input {number}")
+    for each in records:
+        steps.record(store, NOW, each, each)
         steps.seal(store, NOW)
-    late = steps.record(store, NOW, *records, source="input 4")
+    late = steps.record(store, NOW, *records)
     assert late.added == 1
     group = only_group(store)
     assert group.hour == hour("09:00")

@@ -127,5 +127,5 @@ def test_an_event_hides_no_usage_record_that_is_repeated(twins: Twins) -> None:
     """
     event = event_of(usage(EARLY, 5), "e1")
     plain = replace(event, event_id=None)
-    tell(twins, recorded("app", plain), recorded("app again", event, plain))
+    tell(twins, recorded("app", plain), recorded("app", event, plain))
     assert [pending(side) for side in twins.sides] == ["10", "10"]

@@ -295,6 +295,12 @@ MUTATIONS = (
         (recording.an_input_that_is_repeated,),
     ),
     Mutation(
+        "a repetition is known by its input, not by an equal row",
+        "equal usage of two hosts is billed once",
+        recorder.take_equal_usage_for_repeated,
+        (recording.equal_usage_of_two_inputs,),
+    ),
+    Mutation(
         "an event counts once",
         "an event that is delivered twice is billed twice",
         recorder.ignore_event_ids,
@@ -343,6 +349,13 @@ MUTATIONS = (
         "usage of one buyer in the same millisecond is overwritten",
         dynamodb.overwrite_usage,
         (recording.usage_of_one_instant,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: a repetition is known by its input, not by an equal row",
+        "equal usage of two hosts is billed once",
+        dynamodb.take_equal_usage_for_repeated,
+        (recording.equal_usage_of_two_inputs,),
         "dynamodb",
     ),
     Mutation(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO
@@ -18,10 +20,14 @@ from marketplace_metering.cli.options import ATTENTION, Failure, json_option
 from marketplace_metering.cli.render import errors, note, print_json, refused_json, say
 from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.core.hours import epoch_ns
+from marketplace_metering.core.inputs import STANDARD_INPUT, Doubt, Word
+from marketplace_metering.core.record import Problem
+from marketplace_metering.files.content import FileContent, rereadable
 from marketplace_metering.files.csv_rows import read_csv
 from marketplace_metering.files.json_lines import Piece, read_json
 from marketplace_metering.jobs import record as recording
-from marketplace_metering.jobs.record import RecordReport
+from marketplace_metering.jobs.inputs import recognise
+from marketplace_metering.jobs.record import RecordReport, writable
 
 REFUSALS_SHOWN_MAX = 20
 # The option of each attribute that is taken as it is given.
@@ -56,12 +62,33 @@ ATTRIBUTES = {
 @click.option(
     "--event-id", metavar="ID", help="Counts once, however often it is recorded; needs --at."
 )
+@click.option(
+    "--input",
+    "input_name",
+    metavar="NAME",
+    help="The name by which the one FILE, or standard input, is known again; a file's path if not "
+    "given.",
+)
+@click.option(
+    "--count",
+    "word",
+    flag_value=Word.COUNT.value,
+    help="Content that is known is other usage all the same: count it.",
+)
+@click.option(
+    "--same",
+    "word",
+    flag_value=Word.SAME.value,
+    help="It is the same input as before: add only what is missing.",
+)
 @json_option
 @with_session
 def record(
     session: Session,
     files: tuple[str, ...],
     form: str | None,
+    input_name: str | None,
+    word: str | None,
     as_json: bool,
     **options: Any,  # noqa: ANN401 - click's values
 ) -> None:
@@ -70,7 +97,10 @@ def record(
     The files are in the guide's format; `-` or no FILE at all reads standard input.
 
     A line that is not a usage record is reported, kept, and never metered. Recording the same file
-    again adds only what is not there yet.
+    again, by the same path or --input NAME, adds only what is not there yet; equal usage of two
+    files is counted twice. Where a copy cannot be told from other usage, or a file does not begin
+    any more with what was recorded from it, nothing of it is recorded (exit code 3) until you say
+    --count or --same. Each command with options is a use of its own, unless it has an --event-id.
     """
     single = {name: value for name, value in options.items() if value not in (None, ())}
     if single and files:
@@ -80,24 +110,80 @@ def record(
             "nothing to record: give a FILE, pipe usage records in, or name one with "
             "--account, --product, --dimension and --quantity"
         )
+    if input_name is not None and (single or len(files) > 1):
+        raise click.UsageError("--input names one FILE or standard input")
     report = RecordReport()
+    doubts: list[Doubt] = []
     if single:
-        piece = _piece(single)
-        report = recording.record(session.opened.store, session.clock, "command line", [piece])
-    else:
-        for name in files or ("-",):
-            with _open(name) as file:
-                report = report.plus(_record_file(session, name, file, form, quiet=as_json))
-    _show(report, session.settings.store, as_json)
-    if report.refused:
+        report = _record_options(session, single)
+    for name in () if single else files or ("-",):
+        with _open(name) as opened, rereadable(opened) as file:
+            content = FileContent(file)
+            is_csv = form == "csv" or (form is None and name.lower().endswith(".csv"))
+            given = _Given(name, content, is_csv, as_json)
+            place = input_name or _place(session, name, opened)
+            found = recognise(
+                session.opened.store, place, content, Word(word) if word else None, given.has_events
+            )
+            if isinstance(found, Doubt):
+                doubts.append(found)
+            else:
+                report = report.plus(_record_file(session, given, found))
+    _show(report, doubts, session.settings.store, as_json)
+    if report.refused or doubts:
         sys.exit(ATTENTION)
 
 
-def _record_file(
-    session: Session, name: str, file: BinaryIO, form: str | None, quiet: bool
-) -> RecordReport:
-    source = "standard input" if name == "-" else name
-    is_shown = errors.is_terminal and not quiet
+@dataclass(frozen=True)
+class _Given:
+    """A file that was named, or standard input."""
+
+    name: str
+    content: FileContent
+    is_csv: bool
+    is_quiet: bool
+
+    def pieces(self) -> Iterator[Piece]:
+        """What it holds."""
+        lines = _lines(self.content)
+        return read_csv(lines) if self.is_csv else read_json(lines)
+
+    def has_events(self) -> bool:
+        """Whether each of its usage records counts by its event id, wherever it stands."""
+        return all(
+            isinstance(piece.item, Problem) or piece.item.get("event_id") for piece in self.pieces()
+        )
+
+
+def _place(session: Session, name: str, file: BinaryIO) -> str | None:
+    """What tells a file from every other: its path, and the machine if others record there too."""
+    if name == "-" or not file.seekable():
+        return None
+    path = writable(os.path.realpath(name))
+    is_embedded = session.settings.store.startswith("sqlite:")
+    return path if is_embedded else f"{socket.gethostname()}:{path}"
+
+
+def _record_options(session: Session, single: dict[str, Any]) -> RecordReport:
+    """One usage record: a use of its own each time, but for an event."""
+    report = recording.record(
+        session.opened.store,
+        session.clock,
+        "command line",
+        [_piece(single)],
+        recorded_as=f"command line {os.urandom(8).hex()}",
+    )
+    if report.added and "event_id" not in single:
+        errors.print(
+            "this command is one use: the same command again is another one; with --event-id and "
+            "--at it would count once"
+        )
+    return report
+
+
+def _record_file(session: Session, given: _Given, recorded_as: str) -> RecordReport:
+    source = STANDARD_INPUT if given.name == "-" else given.name
+    is_shown = errors.is_terminal and not given.is_quiet
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -108,21 +194,23 @@ def _record_file(
         transient=True,
     )
     with bar:
-        # A pipe has no size, and no position to ask for.
-        size = os.fstat(file.fileno()).st_size if name != "-" else 0
-        task = bar.add_task(source, total=size or None, records=0)
+        task = bar.add_task(source, total=given.content.size or None, records=0)
 
         def on_progress(so_far: RecordReport) -> None:
-            position = min(file.tell(), size) if size else None
-            bar.update(task, completed=position, records=so_far.read)
+            bar.update(task, completed=given.content.position, records=so_far.read)
 
-        is_csv = form == "csv" or (form is None and name.lower().endswith(".csv"))
-        pieces = read_csv(_lines(file)) if is_csv else read_json(_lines(file))
-        return recording.record(session.opened.store, session.clock, source, pieces, on_progress)
+        return recording.record(
+            session.opened.store,
+            session.clock,
+            source,
+            given.pieces(),
+            on_progress,
+            recorded_as=recorded_as,
+        )
 
 
-def _lines(file: BinaryIO) -> Iterator[str]:
-    for line in file:
+def _lines(content: FileContent) -> Iterator[str]:
+    for line in content.lines():
         # What is not UTF-8 comes out as lone surrogates, which the readers refuse by line.
         yield line.decode("utf-8", "surrogateescape")
 
@@ -181,7 +269,7 @@ def _milliseconds(text: str) -> object:
     return Decimal(epoch_ns(at if at.tzinfo else at.replace(tzinfo=UTC))).scaleb(-6)
 
 
-def _show(report: RecordReport, store: str, as_json: bool) -> None:
+def _show(report: RecordReport, doubts: list[Doubt], store: str, as_json: bool) -> None:
     if as_json:
         print_json(
             {
@@ -191,6 +279,9 @@ def _show(report: RecordReport, store: str, as_json: bool) -> None:
                 "already_there": report.already_there,
                 "refused": report.refused,
                 "refusals": refused_json(report.refusals),
+                "in_doubt": [
+                    {"input": each.name, "why": each.what, "fix": each.fix} for each in doubts
+                ],
                 "store": store,
             }
         )
@@ -199,6 +290,8 @@ def _show(report: RecordReport, store: str, as_json: bool) -> None:
         for problem in refused.problems:
             errors.print(f"[yellow]{refused.source}[/]:", end=" ")
             note(str(problem))
+    for doubt in doubts:
+        note(str(doubt))
     more = report.refused - min(len(report.refusals), REFUSALS_SHOWN_MAX)
     if more:
         errors.print(f"... and {more:,} more; metering status --refused lists them")

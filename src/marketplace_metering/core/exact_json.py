@@ -21,3 +21,19 @@ def exact_json(value: object) -> str:
             return json.dumps(value)
         case _:
             return json.dumps(str(value))
+
+
+def says_the_same(one: object, other: object) -> bool:
+    """Whether two attributes are the same to a reader of their JSON.
+
+    The order of names and the spelling of a number (3, 3.0) are no difference; true is not 1.
+    """
+    match one, other:
+        case (Mapping(), Mapping()):
+            return one.keys() == other.keys() and all(
+                says_the_same(one[name], other[name]) for name in one
+            )
+        case (list() | tuple(), list() | tuple()):
+            return len(one) == len(other) and all(map(says_the_same, one, other))
+        case _:
+            return isinstance(one, bool) == isinstance(other, bool) and one == other

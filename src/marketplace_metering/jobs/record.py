@@ -48,13 +48,16 @@ def record(
     source: str,
     pieces: Iterable[Piece],
     on_progress: Callable[[RecordReport], None] = lambda report: None,
+    recorded_as: str | None = None,
 ) -> RecordReport:
     """Record every piece of an input, durably, a few thousand at a time.
 
     If it is interrupted, recording the same input again adds what is missing and no more.
+    `source` is how people call it; `recorded_as` is what makes it the same input, if that is not
+    the source (`jobs.inputs`).
     """
-    source = _writable(source)  # a file name need not be UTF-8
-    intake = store.intake(source, clock.now())
+    source = writable(source)
+    intake = store.intake(source if recorded_as is None else recorded_as, clock.now())
     report = RecordReport()
     for step in _steps(pieces, clock):
         _record_step(intake, clock, source, step, report)
@@ -102,15 +105,15 @@ def _refused(source: str, piece: Piece, problems: tuple[Problem, ...]) -> Refuse
         micros = billable_micros(piece.item.get("quantity"))
     return RefusedInput(
         f"{source}, {piece.place}",
-        _writable(piece.text),
+        writable(piece.text),
         problems,
         product if isinstance(product, str) and PRODUCT_CODE.fullmatch(product) else None,
         None if micros is None else Quantity(micros),
     )
 
 
-def _writable(text: str) -> str:
-    """The text, with what is not UTF-8 escaped."""
+def writable(text: str) -> str:
+    """The text, with what is not UTF-8 escaped: a file name may hold it."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

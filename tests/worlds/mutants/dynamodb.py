@@ -67,6 +67,16 @@ def overwrite_usage(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(intake.DynamoIntake, "_put", put)
 
 
+def take_equal_usage_for_repeated(patch: pytest.MonkeyPatch) -> None:
+    original = intake.KnownPlaces.see
+
+    def see(self: Any, item: Any) -> None:
+        original(self, item)
+        self.repeated.update(self.others)
+
+    patch.setattr(intake.KnownPlaces, "see", see)
+
+
 def take_events_again(patch: pytest.MonkeyPatch) -> None:
     # Its place is taken: without a look at the id it goes to the next one.
     patch.setattr(intake, "events_at", lambda item, ns: {})

@@ -22,6 +22,10 @@ def add_repeated_input(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SqliteIntake, "_free_place", free_place)
 
 
+def take_equal_usage_for_repeated(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SqliteIntake, "_is_earlier", lambda self, input_id: input_id != self._input_id)
+
+
 def ignore_event_ids(patch: pytest.MonkeyPatch) -> None:
     original = SqliteIntake.add
 

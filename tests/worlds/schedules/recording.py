@@ -32,6 +32,27 @@ def an_input_that_is_repeated(stage: Stage) -> None:
     stage.end()
 
 
+def equal_usage_of_two_inputs(stage: Stage) -> None:
+    """
+    09:10  two hosts record 5 of one buyer in the same millisecond, with nothing to tell them apart
+    09:20  each repeats its input: nothing is added
+    10:06  both are billed
+    """
+    stage.now_is("09:10")
+    one, other = stage.made(5), stage.made(5)
+    other.pieces[:] = one.pieces
+    for drawn in (one, other):
+        stage.write(drawn)
+    stage.now_is("09:20")
+    for drawn in (other, one):
+        stage.write(drawn)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "10"}
+    stage.end()
+
+
 def usage_of_one_instant(stage: Stage) -> None:
     """
     09:10  two applications record usage of one buyer in the same millisecond

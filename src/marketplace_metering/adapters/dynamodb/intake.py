@@ -2,10 +2,10 @@
 
 A usage record is told from the others of its buyer by its time, which has room for a million
 usage records in each millisecond: where a place is taken by other usage, the next nanosecond is
-tried, towards the middle of the hour so that the usage stays in it. Where an earlier input has put
-the very same, it is the same. Usage with an event id goes to the place of the event, which is the
-same whichever way it comes in (`core.event`). Each place is decided in turn, so that two inputs at
-once agree.
+tried, towards the middle of the hour so that the usage stays in it. Where the same input has put
+the very same before, it is the same. Usage with an event id goes to the place of the event, which
+is the same whichever way it comes in (`core.event`). Each place is decided in turn, so that two
+inputs at once agree.
 
 DynamoDB has no transaction for thousands of items: a call that breaks off leaves what it has
 recorded, and recording the same input again adds the rest.
@@ -40,11 +40,13 @@ from marketplace_metering.adapters.dynamodb.items.usage_record import (
     Content,
     content_of,
     events_at,
+    first_source,
     item_of,
     key_of,
     replaced_by,
 )
 from marketplace_metering.core.event import event_clash, next_place, place_of, second_of
+from marketplace_metering.core.exact_json import says_the_same
 from marketplace_metering.core.hours import NS_PER_HOUR
 from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
@@ -113,8 +115,10 @@ class Unplaced:
 class KnownPlaces:
     """What this input knows of places and events."""
 
+    source: str
     own: dict[str, set[int]] = field(default_factory=dict)  # the nanoseconds it took, by buyer
     others: dict[Spot, list[Content]] = field(default_factory=dict)  # what others put, in one call
+    repeated: set[Spot] = field(default_factory=set)  # of these, what this very input put before
     matched: set[tuple[Spot, int]] = field(default_factory=set)  # of others', met in this input
     events: dict[EventName, list[UsageRecord | None]] = field(default_factory=dict)
 
@@ -134,6 +138,8 @@ class KnownPlaces:
             return
         # A repeated input does not bring back what was corrected.
         self.others[spot] = [content_of(item), *replaced_by(item)]
+        if first_source(item) == self.source:
+            self.repeated.add(spot)
         for event_id, recorded in events_at(item, ns).items():
             self.events[EventName(spot.account, event_id, second_of(ns))] = recorded
 
@@ -156,8 +162,8 @@ class KnownPlaces:
             ns = unplaced.after(ns)
 
     def _matches(self, spot: Spot, content: Content) -> bool:
-        for which, there in enumerate(self.others[spot]):
-            if there == content and (spot, which) not in self.matched:
+        for which, there in enumerate(self.others[spot] if spot in self.repeated else ()):
+            if says_the_same(there, content) and (spot, which) not in self.matched:
                 self.matched.add((spot, which))
                 return True
         return False
@@ -195,12 +201,13 @@ class DynamoIntake:
         self._names = names
         self._alarms = alarms
         self._source = source
-        self._places = KnownPlaces()
+        self._places = KnownPlaces(source)
 
     def add(self, records: Sequence[UsageRecord]) -> Taken:
         """Record all of them durably; what breaks off half-way is completed by its repetition."""
         outcome = _Outcome()
         self._places.others.clear()
+        self._places.repeated.clear()
         unplaced = self._storable(list(records), outcome)
         while unplaced:
             unplaced = self._round(unplaced, outcome)

@@ -12,7 +12,7 @@ from marketplace_metering.adapters.aws.clients import AwsClient
 from marketplace_metering.adapters.dynamodb.api.fast_pages import read_pages_fast
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.intake import DynamoIntake
-from marketplace_metering.adapters.dynamodb.items import fact
+from marketplace_metering.adapters.dynamodb.items import fact, known_input
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.operators.corrections import DynamoCorrections
@@ -23,6 +23,7 @@ from marketplace_metering.adapters.dynamodb.settling.change import Changes
 from marketplace_metering.adapters.dynamodb.settling.due import DueEntries
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
 from marketplace_metering.adapters.dynamodb.settling.write_back import WriteBack
+from marketplace_metering.core.inputs import KnownInput
 from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey
 from marketplace_metering.core.plan import Book, Group, Plan
 from marketplace_metering.core.policy import Policy
@@ -76,6 +77,14 @@ class DynamoStore:
     def intake(self, source: str, now: datetime) -> DynamoIntake:
         """Begin to record from a source."""
         return DynamoIntake(self._calls, self.names, self._alarms, source)
+
+    def known_inputs(self, name: str | None, head: str) -> Sequence[KnownInput]:
+        """What is noted of inputs of this name, and of inputs of this head."""
+        return known_input.known_inputs(self._calls, self.names.ledger, name, head)
+
+    def note_input(self, noted: KnownInput, instead_of: KnownInput | None) -> bool:
+        """Note what an input holds, if nobody else has meanwhile."""
+        return known_input.note_input(self._calls, self.names.ledger, noted, instead_of)
 
     def corrections(self) -> DynamoCorrections:
         """What a person may do to listed usage records; scans, under an operator's role."""

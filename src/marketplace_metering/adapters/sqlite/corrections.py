@@ -7,7 +7,7 @@ from datetime import datetime
 
 from marketplace_metering.adapters.sqlite.connection import writing
 from marketplace_metering.adapters.sqlite.ids import Identities
-from marketplace_metering.adapters.sqlite.intake import SqliteIntake
+from marketplace_metering.adapters.sqlite.intake import CORRECTION_OF, SqliteIntake
 from marketplace_metering.adapters.sqlite.reports import conditions
 from marketplace_metering.adapters.sqlite.row_codec import Row
 from marketplace_metering.core.record import UsageRecord
@@ -51,7 +51,7 @@ class SqliteCorrections:
                     ":extras)",
                     dict(row),
                 )
-            source = f"a correction of {view.source}"
+            source = CORRECTION_OF + view.source
             intake = SqliteIntake(self._connection, self._identities, source, now)
             intake.put_in_place(corrected)
         return True

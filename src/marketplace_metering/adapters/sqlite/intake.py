@@ -8,12 +8,14 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 
 from marketplace_metering.adapters.sqlite.alarms import raise_alarm
 from marketplace_metering.adapters.sqlite.connection import writing
 from marketplace_metering.adapters.sqlite.fast_intake import Bulk, extras_text
 from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.core.event import event_clash
+from marketplace_metering.core.exact_json import says_the_same
 from marketplace_metering.core.hours import NS_PER_HOUR, epoch_ms
 from marketplace_metering.core.ledger import Alarm, AlarmKind
 from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
@@ -32,6 +34,14 @@ SELECT micros, extras, event_id, input_id, 0 AS number FROM usage_record
 WHERE group_id = :group_id AND created_ns = :created_ns
 """
 IS_TAKEN = "SELECT 1 FROM usage_record WHERE group_id = ? AND created_ns = ?"
+CORRECTION_OF = "a correction of "
+# Readings of the same input, and what persons made of its usage records, again and again perhaps.
+EARLIER = f"""
+SELECT id FROM input WHERE source = :source
+UNION ALL SELECT id FROM input
+WHERE source BETWEEN '{CORRECTION_OF}' AND '{CORRECTION_OF}􏿿'
+  AND replace(source, '{CORRECTION_OF}', '') = :source
+"""
 CORRECTED_AT_PLACE = """
 UNION ALL SELECT micros, extras, event_id, input_id, rowid FROM corrected
 WHERE group_id = :group_id AND created_ns = :created_ns
@@ -62,8 +72,9 @@ class SqliteIntake:
         self._source = source
         self._now = now
         self._input_id: int | None = None
-        self._matched: set[Met] = set()  # usage of earlier inputs, met in this one
+        self._matched: set[Met] = set()  # what earlier readings brought, met in this one
         self._matched_now: list[Met] = []  # what the call that is under way met
+        self._earlier: set[int] | None = None  # readings of this very input, once they are asked
         self._searched_to: dict[tuple[int, int, int, str | None, bool], int] = {}
         self._corrected_groups: set[int] = set()
         self._open: dict[int, _OpenTally] = {}
@@ -87,6 +98,7 @@ class SqliteIntake:
         """Record all of them inside the write transaction of the caller."""
         try:
             self._begin_input()
+            self._earlier = None  # another process may have begun to read it since
             corrected = self._connection.execute("SELECT DISTINCT group_id FROM corrected")
             self._corrected_groups = {row[0] for row in corrected}
             taken = self._take_columns(RecordColumns.of(records))
@@ -233,14 +245,14 @@ class SqliteIntake:
     def _free_place(
         self, record: UsageRecord, group_id: int, may_be_there: bool = True
     ) -> int | None:
-        """Where the usage record goes, or None if an earlier input recorded this very one.
+        """Where the usage record goes, or None if the same input recorded this very one before.
 
         Several uses of one group in the same instant lie a nanosecond apart, towards the middle
         of the hour so that they stay in it.
         """
         extras, is_event = extras_text(record.extras), record.event_id is not None
         content = (group_id, record.created_ns, record.micros, extras, is_event)
-        # The places before are taken, and none of them is another input's equal to match.
+        # The places before are taken, and none of them is an equal one to match.
         created_ns = self._searched_to.get(content, record.created_ns)
         step = 1 if record.created_ns % NS_PER_HOUR < NS_PER_HOUR // 2 else -1
         query = AT_PLACE + (CORRECTED_AT_PLACE if group_id in self._corrected_groups else "")
@@ -251,15 +263,16 @@ class SqliteIntake:
                 if created_ns != record.created_ns:
                     self._searched_to[content] = created_ns
                 return created_ns
-            for *said, event_id, input_id, number in there:
+            for micros, own, event_id, input_id, number in there:
                 met = (group_id, created_ns, number)
                 if (
                     may_be_there
-                    and said == [record.micros, extras]
                     and event_id is None
                     and not is_event
-                    and input_id != self._input_id
                     and met not in self._matched
+                    and micros == record.micros
+                    and _is_same_json(own, extras)
+                    and self._is_earlier(input_id)
                 ):
                     self._matched.add(met)
                     self._matched_now.append(met)
@@ -267,6 +280,13 @@ class SqliteIntake:
                         self._searched_to[content] = created_ns
                     return None
             created_ns += step
+
+    def _is_earlier(self, input_id: int) -> bool:
+        """Whether that was another reading of the input that this one reads."""
+        if self._earlier is None:
+            rows = self._connection.execute(EARLIER, {"source": self._source})
+            self._earlier = {row[0] for row in rows} - {self._input_id}
+        return input_id in self._earlier
 
     def _group(self, record: UsageRecord) -> int:
         return self._identities.group(group_name(record))
@@ -354,3 +374,10 @@ class SqliteIntake:
                     alarm = Alarm(AlarmKind.REFUSED_INPUT, None, refused.quantity, text, now)
                     raise_alarm(self._connection, alarm, None)
         return new
+
+
+def _is_same_json(one: str | None, other: str | None) -> bool:
+    """Whether two texts of own attributes say the same; nearly always they are the same text."""
+    if one == other or one is None or other is None:
+        return one == other
+    return says_the_same(*(json.loads(text, parse_float=Decimal) for text in (one, other)))

@@ -25,6 +25,12 @@ ALTER TABLE entry ADD COLUMN duplicates INTEGER NOT NULL DEFAULT 0;
 UPDATE entry SET duplicates = (
   SELECT count(*) FROM attempt WHERE entry_id = entry.id AND answer = 'Duplicate'
 ) WHERE state <> 'released';
+CREATE INDEX input_source ON input (source);
+CREATE TABLE known_input (
+  name TEXT NOT NULL, source TEXT NOT NULL, size INTEGER NOT NULL, digest TEXT NOT NULL,
+  head TEXT NOT NULL, is_counted INTEGER NOT NULL, PRIMARY KEY (name, source)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX known_input_head ON known_input (head);
 """,
 }
 
@@ -110,6 +116,18 @@ CREATE TABLE input (
   source TEXT NOT NULL,
   started_at_ms INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX input_source ON input (source);
+
+CREATE TABLE known_input (  -- what an input held when it was last begun
+  name TEXT NOT NULL,
+  source TEXT NOT NULL,  -- as in input
+  size INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  head TEXT NOT NULL,
+  is_counted INTEGER NOT NULL,  -- although the same content was known
+  PRIMARY KEY (name, source)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX known_input_head ON known_input (head);
 
 CREATE TABLE usage_record (
   created_ns INTEGER NOT NULL,  -- first in the key: usage comes in order of time, to the end

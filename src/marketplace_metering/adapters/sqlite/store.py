@@ -6,11 +6,12 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from marketplace_metering.adapters.sqlite import alarms, facts
+from marketplace_metering.adapters.sqlite import alarms, facts, known_inputs
 from marketplace_metering.adapters.sqlite.connection import StoreUnusableError, connect
 from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.adapters.sqlite.intake import SqliteIntake
 from marketplace_metering.adapters.sqlite.ledger import SqliteLedger
+from marketplace_metering.core.inputs import KnownInput
 from marketplace_metering.core.ledger import Alarm
 
 __all__ = ["SqliteStore", "StoreUnusableError"]
@@ -45,6 +46,14 @@ class SqliteStore(SqliteLedger):
     def intake(self, source: str, now: datetime) -> SqliteIntake:
         """Begin to record from a source."""
         return SqliteIntake(self._connection, self._identities, source, now)
+
+    def known_inputs(self, name: str | None, head: str) -> Sequence[KnownInput]:
+        """What is noted of inputs of this name, and of inputs of this head."""
+        return known_inputs.known_inputs(self._connection, name, head)
+
+    def note_input(self, noted: KnownInput, instead_of: KnownInput | None) -> bool:
+        """Note what an input holds, if nobody else has meanwhile."""
+        return known_inputs.note_input(self._connection, noted, instead_of)
 
     def undelivered_alarms(self) -> Sequence[tuple[int, Alarm]]:
         """Alarms whose delivery nobody has confirmed, oldest first."""

@@ -60,6 +60,7 @@ class Writers:
         self._put_ms: set[tuple[str, int]] = set()  # PutItem would overwrite what is there
         # And here it does: by buyer and millisecond, the quantities that were put there.
         self._overwritten: dict[str, dict[int, list[object]]] = {}
+        self._plain: list[tuple[MeterName, Attributes]] = []  # what another input may equal
         self.events: list[Attributes] = []  # of confirmed inputs: ids that are taken
         self.inputs: list[Input] = []
 
@@ -96,6 +97,9 @@ class Writers:
             if taken_ms >= starts_ms and not _is_over(buyer.ends_at, taken_ms):
                 self._draw_overwriting(drawn, meter, taken_ms, earlier[taken_ms])
                 return
+        if not drawn.is_put and self._plain and self._random.random() < 0.05:
+            self._add_good(drawn, *self._random.choice(self._plain))  # another host's equal usage
+            return
         created_ms = self._own_ms(meter, created_ms, drawn.is_put)
         item = self._item(meter, created_ms)
         if drawn.is_put:
@@ -113,6 +117,8 @@ class Writers:
             self._add_good(drawn, meter, item)
             if drawn.is_put:
                 earlier[created_ms] = [item["quantity"]]
+            elif "event_id" not in item:
+                self._plain.append((meter, item))
             if "event_id" not in item and not drawn.is_put and self._random.random() < 0.08:
                 self._add_good(drawn, meter, dict(item))  # two equal uses in one millisecond
 
@@ -152,7 +158,6 @@ class Writers:
         return now_ms - random.randint(0, 20 * 60_000)
 
     def _item(self, meter: MeterName, created_ms: int) -> Attributes:
-        # No two inputs hold equal usage: it would be one that was repeated. The request tells.
         self._serial += 1
         item: Attributes = {
             "customerAWSAccountId": meter.account,

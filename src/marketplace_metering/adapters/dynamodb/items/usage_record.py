@@ -26,6 +26,7 @@ from marketplace_metering.core.record_rules import PENDING, is_billable_micros, 
 
 MARKED_BY = "metering_entry"  # what covered a usage record when it was last marked
 SOURCE = "metering_source"  # where a recorded input came from
+CORRECTION_OF = "a correction of "
 REPLACES = "metering_replaces"  # what a corrected usage record said before each correction
 EXPIRES = "expires_at"  # when DynamoDB may delete it
 MARKS = frozenset({"metering_failed", "metering_response", MARKED_BY})
@@ -70,10 +71,23 @@ def replaced_by(item: Attributes) -> list[Content]:
     return [each for each in (said if isinstance(said, list) else [said]) if isinstance(each, dict)]
 
 
+def corrected_source(source: str) -> str:
+    """The source of a corrected usage record; `first_source` takes it apart again."""
+    return CORRECTION_OF + source
+
+
+def first_source(item: Attributes) -> str | None:
+    """The input that brought a usage record, before any correction; None for an application's."""
+    source: str | None = item.get(SOURCE, {}).get("S")
+    while source is not None and source.startswith(CORRECTION_OF):
+        source = source.removeprefix(CORRECTION_OF)
+    return source
+
+
 def moved_item(item: Attributes, now_at: str) -> Attributes:
     """What stays where a usage record was that a correction moved: nothing is deleted, and an
     event that comes again is known there."""
-    names = ("customerAWSAccountId", "create_timestamp", "event_id")
+    names = ("customerAWSAccountId", "create_timestamp", "event_id", SOURCE)
     kept: Attributes = {name: item[name] for name in names if name in item}
     replaced = [*replaced_by(item), content_of(item)]
     moved = text(f"corrected: it is the usage record {now_at} now")

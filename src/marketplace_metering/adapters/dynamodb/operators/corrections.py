@@ -40,6 +40,7 @@ from marketplace_metering.adapters.dynamodb.items.usage_record import (
     EXPIRES,
     REPLACES,
     content_of,
+    corrected_source,
     events_at,
     is_moved,
     item_of,
@@ -115,7 +116,7 @@ class DynamoCorrections:
             located = self._find(old, now)
             if located is None or located.view.entry is not None:
                 return False
-            item = item_of(corrected, old.created_ns, f"a correction of {view.source}")
+            item = item_of(corrected, old.created_ns, corrected_source(view.source))
             if _has_same_place(corrected, old):
                 puts = [self._put(_with_replaced(item, located.item), located.item)]
             else:

@@ -203,3 +203,26 @@ def test_an_empty_file_and_a_bare_header_are_nobody_s_copy(
 def test_an_input_is_named_one_at_a_time(metering: Metering) -> None:
     assert metering("record", "a.csv", "b.csv", "--input", "x").exit_code == 2
     assert metering("record", *OPTIONS, "--quantity", "3", "--input", "x").exit_code == 2
+
+
+def test_quotes_and_rounded_numbers_are_named_by_line_and_hide_nothing(
+    metering: Metering, tmp_path: Path
+) -> None:
+    notes = ['"never closed', *["ok"] * 40]
+    (tmp_path / "quotes.csv").write_text(
+        HEADER.replace("\n", ",note\n")
+        + "".join(row(1, 1708012800000 + n).replace("\n", f",{t}\n") for n, t in enumerate(notes))
+    )
+    result = metering("record", "quotes.csv")
+    assert result.exit_code == 3
+    assert "recorded 40 (quantity 40), refused and kept 1" in result.stdout
+    assert "quotes.csv, line 2: the row" in result.stderr
+    (tmp_path / "rounded.csv").write_text(
+        HEADER + "".join(row(n).replace("1708012800000", "1.70801E+12") for n in (5, 7))
+    )
+    result = metering("record", "rounded.csv")
+    assert result.exit_code == 3
+    assert "recorded 0 (quantity 0), refused and kept 2" in result.stdout
+    assert "create_timestamp 1.70801E+12 refused: it was rounded" in result.stderr
+    option = metering("record", *OPTIONS, "--quantity", "1.23457e+06", *AT)
+    assert (option.exit_code, "it was rounded" in option.stderr) == (3, True)

@@ -259,7 +259,7 @@ def test_bad_csv_rows_cost_only_themselves() -> None:
     assert read(found)[0] == (
         "line 2",
         f"the row '{ROW}5,6' refused: it has 6 cells under 5 column names; "
-        "quote cells that hold commas",
+        "quote cells that hold commas; a number has a decimal point, as 1.5",
     )
     assert read(found)[2] == (
         "line 4",
@@ -286,12 +286,101 @@ def test_a_broken_header_does_not_make_the_next_row_the_header() -> None:
     assert all(isinstance(each.item, Problem) for each in found)
 
 
-def test_an_open_quote_is_kept_with_all_that_it_swallowed() -> None:
+def test_an_open_quote_costs_its_own_line_and_swallows_no_other() -> None:
     found = rows(f'{HEADER}\n{ROW}5\n"111122223333,x\n{ROW}5\n')
-    assert read(found)[0] == ("line 2", 5)
-    assert found[1].place == "line 3"
-    assert found[1].text == f'"111122223333,x\n{ROW}5'
+    assert [each.place for each in found] == ["line 2", "line 3", "line 4"]
+    assert read(found)[0][1] == read(found)[2][1] == 5
+    assert found[1].text == '"111122223333,x'
     assert isinstance(found[1].item, Problem)
+    assert "not closed on its line" in found[1].item.rule
+
+
+def test_stray_quotes_of_own_columns_hide_no_row() -> None:
+    """An inch mark, a quote that opens, and one that closes lines later."""
+    notes = ['24" screen', '"24 inch', "ok", '27 inch"', '"a ""b"", c"', "ok"]
+    found = rows(f"{HEADER},note\n" + "".join(f"{ROW}1,{note}\n" for note in notes))
+    assert [each.place for each in found] == [f"line {n}" for n in range(2, 8)]
+    wrong = [each.place for each in found if isinstance(each.item, Problem)]
+    assert wrong == ["line 3"]
+    said = [each.item["note"] for each in found if not isinstance(each.item, Problem)]
+    assert said == ['24" screen', "ok", '27 inch"', 'a "b", c', "ok"]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("before", ["", "sep=;\n"])
+def test_the_separator_is_the_one_of_the_header(separator: str, before: str) -> None:
+    text = f"{HEADER},note\n{ROW}5,ok\n".replace(",", separator)
+    [piece] = rows(before + text)
+    assert not isinstance(piece.item, Problem)
+    assert isinstance(read_record(piece.item, utc("2026-11-21 00:00")), UsageRecord)
+
+
+@pytest.mark.parametrize("row", [f'{ROW}"1,5"', f'{ROW}"1.234,5"', f'{ROW}"1,234"'])
+def test_a_comma_in_a_number_is_refused_because_it_may_mean_two_things(row: str) -> None:
+    [(_place, said)] = read(rows(f"{HEADER}\n{row}\n"))
+    assert "a comma in a number may stand for decimals or for thousands" in str(said)
+    semicolons = f"{HEADER};{ROW}".replace(";", "\n").replace(",", ";") + "1,5"
+    [(_place, said)] = read(rows(semicolons))
+    assert str(said).startswith("quantity '1,5' refused: a comma in a number")
+
+
+def test_empty_cells_beyond_the_header_are_no_difference() -> None:
+    found = rows(f"{HEADER}\n{ROW}5,,\n{ROW}1,5\n")
+    assert read(found)[0] == ("line 2", 5)
+    assert "a number has a decimal point" in str(read(found)[1][1])
+
+
+ROUNDED_TIME = "1.79608E+12"
+
+
+@pytest.mark.parametrize(
+    ("number", "is_rounded"),
+    [
+        ("1.23457e+06", True),
+        ("1.2e+06", True),
+        ("1E+09", True),
+        ("2.5", False),
+        ("1e3", False),
+        ("1E+03", False),
+        ("1.0E7", False),
+        ("1.234567e+06", False),
+        ("1.2345678e+06", False),
+        ("0e+10", False),
+        ("1500000.0", False),
+        ("2.5e-05", False),
+    ],
+)
+def test_a_rounded_number_is_refused_and_an_exact_one_is_not(number: str, is_rounded: bool) -> None:
+    in_json = pieces(json.dumps(ONE).replace('"quantity": 1', f'"quantity": {number}'))
+    in_csv = rows(f"{HEADER}\n{ROW}{number}\n")
+    for [piece] in (in_json, in_csv):
+        assert not isinstance(piece.item, Problem)
+        found = read_record(piece.item, utc("2026-11-21 00:00"))
+        if not is_rounded:
+            assert isinstance(found, UsageRecord)
+            continue
+        assert not isinstance(found, UsageRecord)
+        [problem] = found
+        assert problem.field == "quantity" and "it was rounded" in problem.rule
+        assert "write all its digits" in problem.fix
+
+
+def test_a_rounded_time_is_refused_and_that_of_java_is_not() -> None:
+    rounded = rows(f"{HEADER}\n{ROW}5\n".replace("1795165800000", ROUNDED_TIME))
+    exact = rows(f"{HEADER}\n{ROW}5\n".replace("1795165800000", "1.7951658E12"))
+    found = read_record(rounded[0].item, utc("2026-12-21 00:00"))  # type: ignore[arg-type]
+    assert isinstance(found, tuple)
+    assert [str(each) for each in found] == [
+        "create_timestamp 1.79608E+12 refused: it was rounded where it was written: its last "
+        "digits are gone; write all 13 digits (in a spreadsheet: format the column as 0)"
+    ]
+    assert isinstance(read_record(exact[0].item, utc("2026-12-21 00:00")), UsageRecord)  # type: ignore[arg-type]
+
+
+def test_rounded_numbers_of_the_seller_s_own_are_kept() -> None:
+    [piece] = pieces(json.dumps({**ONE, "own": 1}).replace('"own": 1', '"own": 1.5e+06'))
+    found = read_record(piece.item, utc("2026-12-21 00:00"))  # type: ignore[arg-type]
+    assert isinstance(found, UsageRecord) and found.extras == {"own": 1_500_000}
 
 
 def test_csv_that_is_not_utf_8_is_refused_by_row() -> None:
@@ -338,8 +427,9 @@ def test_any_text_comes_out_whole_as_csv(text: str) -> None:
             read_record(each.item, NOW)
 
 
-@given(st.lists(st.lists(st.text("abc,\"'\n x", max_size=5), min_size=2, max_size=2), max_size=5))
+@given(st.lists(st.lists(st.text("abc,\"' x", max_size=5), min_size=2, max_size=2), max_size=5))
 def test_what_csv_writes_csv_reads(table: list[list[str]]) -> None:
+    """But for line breaks: a row is one line."""
     written = io.StringIO()
     writer = csv.writer(written)
     writer.writerow(["dimension", "own"])

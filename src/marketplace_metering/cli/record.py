@@ -22,6 +22,7 @@ from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.core.hours import epoch_ns
 from marketplace_metering.core.inputs import STANDARD_INPUT, Doubt, Word
 from marketplace_metering.core.record import Problem
+from marketplace_metering.core.rounded import number_as_written
 from marketplace_metering.files.content import FileContent, rereadable
 from marketplace_metering.files.csv_rows import read_csv
 from marketplace_metering.files.json_lines import Piece, read_json
@@ -235,7 +236,7 @@ def _piece(options: dict[str, Any]) -> Piece:
         )
     if "quantity" in options:
         try:
-            item["quantity"] = Decimal(options["quantity"])
+            item["quantity"] = number_as_written(options["quantity"])
         except InvalidOperation:
             item["quantity"] = options["quantity"]
     if "tags" in options:
@@ -257,7 +258,7 @@ def _tag(text: str) -> tuple[str, str]:
 
 def _milliseconds(text: str) -> object:
     try:
-        return Decimal(text)
+        return number_as_written(text)
     except InvalidOperation:
         pass
     try:

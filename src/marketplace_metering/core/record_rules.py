@@ -25,6 +25,7 @@ from marketplace_metering.core.limits import (
 )
 from marketplace_metering.core.quantity import QUANTITY_MAX, micros_of
 from marketplace_metering.core.record import Problem, Tags, UsageRecord
+from marketplace_metering.core.rounded import Rounded
 
 REQUIRED = (
     "customerAWSAccountId",
@@ -68,7 +69,9 @@ def is_billable_micros(micros: int) -> bool:
 def billable_micros(quantity: object) -> int | None:
     """The millionths of what a usage record can have as its quantity; None for all else."""
     if type(quantity) is not int and (
-        not isinstance(quantity, Decimal) or not quantity.is_finite()
+        not isinstance(quantity, Decimal)
+        or isinstance(quantity, Rounded)
+        or not quantity.is_finite()
     ):
         return None
     micros = micros_of(quantity)
@@ -276,6 +279,8 @@ def _created_ns(value: object, now: datetime, problems: list[Problem]) -> int | 
         fix = "give the Unix time in milliseconds as a number, without quotes or float"
     elif isinstance(value, Decimal) and not value.is_finite():
         rule, fix = "must be a finite number", "give the Unix time in ms"
+    elif isinstance(value, Rounded):
+        rule, fix = ROUNDED, "write all 13 digits (in a spreadsheet: format the column as 0)"
     # A millisecond has a million nanoseconds, as a unit has micros.
     elif (ns := micros_of(value)) is None:
         rule = "must have at most six decimals of a millisecond"
@@ -312,6 +317,7 @@ def _span(span: timedelta) -> str:
     return f"{span // timedelta(minutes=1)} minutes"
 
 
+ROUNDED = "it was rounded where it was written: its last digits are gone"
 QUANTITY_RULE = f"must be a number from 0 to {QUANTITY_MAX} with at most six decimals"
 
 
@@ -319,7 +325,11 @@ def _micros(value: object, problems: list[Problem]) -> int | None:
     if value is None:
         return None
     micros = None
-    if isinstance(value, float):
+    rule = QUANTITY_RULE
+    if isinstance(value, Rounded):
+        rule = ROUNDED
+        fix = "write all its digits, without an exponent (in C: %.6f, in a spreadsheet: format 0)"
+    elif isinstance(value, float):
         fix = "pass an int or a Decimal: a float cannot be billed exactly"
     elif isinstance(value, bool) or not isinstance(value, int | Decimal):
         fix = f"this is {_kind(value)}: write the number without quotes"
@@ -333,7 +343,7 @@ def _micros(value: object, problems: list[Problem]) -> int | None:
         fix = "record it in parts, or in a larger unit of the dimension"
     else:
         return micros
-    problems.append(Problem.of("quantity", value, QUANTITY_RULE, fix))
+    problems.append(Problem.of("quantity", value, rule, fix))
     return None
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
 
 from marketplace_metering.core.record import Problem
-from marketplace_metering.core.record_rules import is_text
+from marketplace_metering.core.record_rules import KNOWN, is_text
+from marketplace_metering.core.rounded import number_as_written
 from marketplace_metering.files.json_lines import DECODER, REFUSALS, Piece, without_mark
 
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,6})?")
+COMMA_NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*,[0-9.,]*")
+SEPARATOR_LINE = re.compile(r'"?sep=[,;\t]?"?', re.IGNORECASE)
+SEPARATORS = ",;\t"
 NUMBER_COLUMNS = frozenset({"create_timestamp", "quantity"})
 
 
@@ -19,29 +22,22 @@ def read_csv(lines: Iterable[str]) -> Iterator[Piece]:
     """Usage records from CSV with the guide's attribute names as its header.
 
     An empty cell is an absent attribute. Without a column `metering_pending` every row is pending.
-    `tags` holds a JSON object.
+    `tags` holds a JSON object. The separator is the one of the header: a comma, semicolon or tab.
+
+    A row is one line: a quote that is not closed on its line costs that line, and no other.
     """
-    kept: list[str] = []
-
-    def keeping() -> Iterator[str]:
-        for line in without_mark(iter(lines)):
-            kept.append(line)
-            yield line
-
-    reader = csv.reader(keeping(), strict=True)
     header: list[str] | None = None
-    while True:
-        kept.clear()
-        first_line = reader.line_num + 1
+    separator = ","
+    for number, line in enumerate(without_mark(iter(lines)), start=1):
+        text = line.rstrip("\r\n")
+        if header is None:
+            if SEPARATOR_LINE.fullmatch(text.strip()):  # a word from one spreadsheet to another
+                continue
+            separator = _separator(text)
         try:
-            row = next(reader)
-        except StopIteration:
-            return
+            row = next(csv.reader([text], strict=True, delimiter=separator), [])
         except csv.Error as error:
-            text = "".join(kept).rstrip("\r\n")
-            fix = "quote cells that hold commas or quotes"
-            problem = Problem.of("the row", text, f"it is not CSV ({error})", fix)
-            yield Piece(f"line {first_line}", text, problem)
+            yield Piece(f"line {number}", text, _no_csv(text, error))
             header = header or []  # without column names nothing after it can be read either
             continue
         if not any(cell.strip() for cell in row):  # a spreadsheet leaves empty rows behind
@@ -49,8 +45,25 @@ def read_csv(lines: Iterable[str]) -> Iterator[Piece]:
         if header is None:
             header = [name.strip() for name in row]
             continue
-        text = "".join(kept).rstrip("\r\n")
-        yield Piece(f"line {first_line}", text, _row(header, row, text))
+        yield Piece(f"line {number}", text, _row(header, row, text))
+
+
+def _separator(header: str) -> str:
+    """The separator under which the header has the most names of the guide; a comma if none."""
+
+    def known(separator: str) -> int:
+        names = (name.strip(' "') for name in header.split(separator))
+        return sum(name in KNOWN for name in names)
+
+    return max(SEPARATORS, key=known)
+
+
+def _no_csv(text: str, error: csv.Error) -> Problem:
+    rule, fix = f"it is not CSV ({error})", "quote cells that hold commas or quotes"
+    if "unexpected end" in str(error):
+        rule = "a quote in it is not closed on its line, and a usage row is one line"
+        fix = 'close the quote, or write a quote within a cell twice (""), without line breaks'
+    return Problem.of("the row", text, rule, fix)
 
 
 def _row(header: list[str], row: list[str], text: str) -> Mapping[str, object] | Problem:
@@ -60,9 +73,15 @@ def _row(header: list[str], row: list[str], text: str) -> Mapping[str, object] |
     if twice:
         rule = f"the column {twice[0]!r} appears twice"
         return Problem.of("the row", text, rule, "keep only the one that you mean")
-    if len(row) > len(header):
+    if any(cell.strip() for cell in row[len(header) :]):  # empty ones a spreadsheet leaves behind
         rule = f"it has {len(row)} cells under {len(header)} column names"
-        return Problem.of("the row", text, rule, "quote cells that hold commas")
+        fix = "quote cells that hold commas; a number has a decimal point, as 1.5"
+        return Problem.of("the row", text, rule, fix)
+    for name, cell in zip(header, row, strict=False):
+        if name in NUMBER_COLUMNS and COMMA_NUMBER.fullmatch(cell.strip()):
+            rule = "a comma in a number may stand for decimals or for thousands"
+            fix = "write it with a decimal point and nothing else, as 1.5 or 1500"
+            return Problem.of(name, cell.strip(), rule, fix)
     item: dict[str, object] = {
         name: _cell(name, cell.strip())
         for name, cell in zip(header, row, strict=False)
@@ -75,7 +94,7 @@ def _row(header: list[str], row: list[str], text: str) -> Mapping[str, object] |
 
 def _cell(name: str, text: str) -> object:
     if name in NUMBER_COLUMNS and NUMBER.fullmatch(text):
-        return Decimal(text)
+        return number_as_written(text)
     if name == "tags":
         try:
             return DECODER.decode(text)

@@ -18,6 +18,7 @@ from typing import Any
 from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.core.record_columns import RecordColumns
 from marketplace_metering.core.record_rules import is_text, read_record
+from marketplace_metering.core.rounded import number_as_written
 from marketplace_metering.files.json_shapes import PlainLines
 
 
@@ -43,7 +44,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return attributes
 
 
-DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_float=Decimal, parse_constant=Decimal)
+DECODER = json.JSONDecoder(
+    object_pairs_hook=_once, parse_float=number_as_written, parse_constant=Decimal
+)
 # ArithmeticError: a number with an exponent beyond what Decimal holds.
 REFUSALS = (ValueError, ArithmeticError, RecursionError)
 

@@ -29,6 +29,7 @@ from typing import NamedTuple, Protocol
 
 from marketplace_metering.core.balance import Balance
 from marketplace_metering.core.batch import Batch
+from marketplace_metering.core.copies import Mark, Sending
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.inputs import KnownInput
@@ -293,14 +294,70 @@ class Corrections(Protocol):
         """
 
 
+# --- The store: it may be a copy ------------------------------------------------------------------
+
+
+class MarkUnusableError(Exception):
+    """The mark could not be read or raised just now; nothing may be sent without it."""
+
+
+class HighWaterMark(Protocol):
+    """Keeps, outside of the store, the latest sending of it (money rule 14).
+
+    It must not be where a backup of the store is: what is restored together with the store says
+    nothing. Both methods raise MarkUnusableError if they could not do it.
+    """
+
+    def read(self) -> Mark | None:
+        """The mark as it is now; None if there is none."""
+
+    def raise_to(self, sending: Sending) -> Mark:
+        """Put a sending there if its number is higher, and answer what stands there then.
+
+        One step, also where several processes do it at once: the mark never falls. Durable when it
+        returns: the request that it announces leaves afterwards.
+        """
+
+
+class Gone(NamedTuple):
+    """What a live entry covers although it is recorded no more."""
+
+    entry: EntryView
+    quantity: Quantity
+    records: int
+
+
+class Recovery(Protocol):
+    """What a store can say of itself after it was restored; read with the rights of a person."""
+
+    def open_usage(self, now: datetime) -> Iterator[tuple[Book, Sequence[Group]]]:
+        """Each book with usage that may have been billed since the copy, for `Ledger.append`.
+
+        As `Ledger.pending`, but nothing is judged or changed, and the book holds every live window
+        from the oldest of its groups on. Usage records that bear the mark of an outcome which the
+        ledger does not know are among them: only the ledger was restored, and has lost them.
+        """
+
+    def gone(self, since: datetime) -> Iterator[Gone]:
+        """What entries that were sealed from this instant on cover, and is recorded no more.
+
+        Only the usage records were restored. What was recorded and not sealed leaves no trace.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class OpenStore:
-    """One store: for the jobs, for reports, and for what a person may do to listed usage."""
+    """One store: for the jobs, for reports, and for what a person may do to listed usage.
+
+    A store in memory has no mark: it cannot be restored.
+    """
 
     store: Store
     reports: Reports
     corrections: Corrections
     close: Callable[[], None] = lambda: None
+    recovery: Recovery | None = None
+    mark: HighWaterMark | None = None
 
 
 # --- AWS and the machine ------------------------------------------------------------------------
@@ -357,6 +414,7 @@ class Ports:
     marketplace: Marketplace
     clock: Clock
     notifier: Notifier
+    mark: HighWaterMark | None = None
 
 
 # --- Beside the jobs: what the functions on AWS need ----------------------------------------------

@@ -89,6 +89,7 @@ class WarmClients:
         environment may have been at work meanwhile."""
         from marketplace_metering.adapters.dynamodb import DynamoStore, table_names
         from marketplace_metering.adapters.dynamodb.backlog import DynamoGauges
+        from marketplace_metering.adapters.dynamodb.mark import TableMark
 
         names = table_names(self.stack)
         store = DynamoStore(
@@ -99,7 +100,13 @@ class WarmClients:
             retention=self.retention,
         )
         return App(
-            Ports(store, self.marketplace, self.clock, self.notifier),
+            Ports(
+                store,
+                self.marketplace,
+                self.clock,
+                self.notifier,
+                TableMark(self.dynamodb, names),
+            ),
             self.policy,
             self.doorbell,
             DynamoGauges(self.dynamodb, names),

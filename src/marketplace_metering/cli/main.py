@@ -23,6 +23,7 @@ HELPS = {
     "record": "Record usage: one record from options, or JSON Lines, JSON or CSV files.",
     "repair": "Correct a refused usage record in place, such as a misspelt dimension.",
     "resolve": "Settle unresolved windows by what you found out; unbilled usage is pending again.",
+    "restored": "Say of when a restored store is: what may be billed since is held.",
     "retry": "Try refused usage again, after its cause was fixed: the listing, the subscription.",
     "run": "Seal and submit, once: what the hourly job does.",
     "seal": "Freeze pending usage of closed hours into ledger entries; nothing is sent yet.",

@@ -25,6 +25,12 @@ class NotDone(Failure):
     exit_code = FAILED
 
 
+class NeedsPerson(Failure):
+    """Nothing was done, because a person has to say something first; the message says what."""
+
+    exit_code = ATTENTION
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Report as one JSON object.")
 
 

@@ -12,9 +12,10 @@ import click
 
 from marketplace_metering.adapters.machine import SystemClock
 from marketplace_metering.adapters.sqlite import StoreUnusableError
-from marketplace_metering.cli.options import Failure
+from marketplace_metering.cli.options import Failure, NeedsPerson
 from marketplace_metering.core.policy import InvalidSettingError
-from marketplace_metering.ports import OpenStore, Ports, Reports
+from marketplace_metering.jobs.copies import RestoredStoreError
+from marketplace_metering.ports import MarkUnusableError, OpenStore, Ports, Reports
 from marketplace_metering.settings import Settings, load
 from marketplace_metering.wiring import DYNAMODB, open_ports, open_store
 
@@ -46,7 +47,7 @@ class Session:
         from marketplace_metering.adapters.aws.metering_api import OldModelError
 
         try:
-            return open_ports(self.settings, self.opened.store)
+            return open_ports(self.settings, self.opened.store, self.opened.mark)
         except OldModelError as error:
             raise Failure(str(error)) from error
 
@@ -72,8 +73,10 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
             explained = _dynamodb_explained if on_aws else _sqlite_explained
             with explained(settings), ExitStack() as exits:
                 command(Session(settings, exits), **options)
-        except InvalidSettingError as error:
+        except (InvalidSettingError, MarkUnusableError) as error:
             raise Failure(str(error)) from error
+        except RestoredStoreError as error:
+            raise NeedsPerson(str(error)) from error
 
     return run
 

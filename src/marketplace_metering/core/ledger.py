@@ -166,6 +166,7 @@ class AlarmKind(StrEnum):
     RELEASED = "released"
     UNRESOLVED = "unresolved"
     WRITTEN_OFF = "written off"
+    RESTORED = "restored copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +280,18 @@ def release(entry: Entry, why: str) -> Change | None:
     if entry.state.is_settled or entry.begun != entry.refused:
         return None
     return Change(_move(entry, State.RELEASED, reason=why), frees=AfterRelease.PENDING)
+
+
+def doubt(entry: Entry, why: str, now: datetime) -> Change | None:
+    """Hold an entry that a restored copy shows as unsettled: it may have been billed since.
+
+    One attempt more counts as begun, for all that was sent from the store that is lost. No answer
+    can refuse it; only a person's finding settles the entry.
+    """
+    if entry.state.is_settled:
+        return None
+    held = replace(_move(entry, State.UNRESOLVED, reason=why), begun=entry.begun + 1)
+    return Change(held, None, _alarm(AlarmKind.UNRESOLVED, entry, why, now))
 
 
 def hasten(entry: Entry, now: datetime) -> Change | None:

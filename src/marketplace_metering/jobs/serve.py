@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.policy import Policy
+from marketplace_metering.jobs.copies import RestoredStoreError
 from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.jobs.seal import SealReport, seal
 from marketplace_metering.jobs.submit import SubmitReport, submit
@@ -40,6 +41,8 @@ def serve(
         started_at = ports.clock.now()
         try:
             on_tick(run_once(ports, policy, stop))
+        except RestoredStoreError as error:
+            logger.error("%s", error)
         except Exception:
             logger.exception("this round failed; the next one continues from there")
         pause = next_tick(started_at, policy) - ports.clock.now()

@@ -25,6 +25,7 @@ ADVICE = {
     AlarmKind.RELEASED: "its deadline passed unbilled; correct and retry it, or write it off",
     AlarmKind.UNRESOLVED: "it may or may not be billed; compare with CloudTrail and resolve it",
     AlarmKind.WRITTEN_OFF: "given up by a person",
+    AlarmKind.RESTORED: "nothing is sealed or sent until a person says what the store is",
 }
 
 

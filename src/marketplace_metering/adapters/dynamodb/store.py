@@ -16,6 +16,7 @@ from marketplace_metering.adapters.dynamodb.items import fact, known_input
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.operators.corrections import DynamoCorrections
+from marketplace_metering.adapters.dynamodb.operators.recovery import DynamoRecovery
 from marketplace_metering.adapters.dynamodb.sealing.append_plans import SealingLedger
 from marketplace_metering.adapters.dynamodb.sealing.operator_retries import Retries
 from marketplace_metering.adapters.dynamodb.sealing.pending import PendingUsage
@@ -91,6 +92,10 @@ class DynamoStore:
         return DynamoCorrections(
             self._calls, self.names, self._new_revision, self.write_back, self._now
         )
+
+    def recovery(self) -> DynamoRecovery:
+        """What the tables can say of themselves after a restore; scans, as an operator."""
+        return DynamoRecovery(self._calls, self.names)
 
     def pending(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
         """Every book with pending groups."""

@@ -54,8 +54,8 @@ UPDATE attempt SET answered_at_ms = ?, answer = ?, words = ? WHERE entry_id = ? 
 """
 INSERT_ENTRY = """
 INSERT INTO entry (id, meter_id, hour, serial, lane_id, quantity_micros, stamp_s, deadline_s, lines,
-  allocations, record_count, sealed_at_ms, retry_at_ms, state)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  allocations, record_count, sealed_at_ms, retry_at_ms, state, begun, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -73,7 +73,10 @@ class SqliteLedger:
 
     def pending(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
         """Every book with pending groups, read a few hundred at a time."""
-        oldest = UsageHour.of(now - policy.window_length - timedelta(hours=1))
+        return self.pending_since(UsageHour.of(now - policy.window_length - timedelta(hours=1)))
+
+    def pending_since(self, oldest: UsageHour) -> Iterator[tuple[Book, Sequence[Group]]]:
+        """Every book with pending groups; it holds its windows from that hour on."""
         book_ids = [row[0] for row in self._connection.execute(PENDING_BOOKS)]
         for start in range(0, len(book_ids), BOOKS_PER_READ):
             part = book_ids[start : start + BOOKS_PER_READ]
@@ -157,6 +160,8 @@ class SqliteLedger:
                     epoch_ms(now),
                     epoch_ms(entry.retry_at),
                     entry.state,
+                    entry.begun,
+                    entry.reason,
                 )
             )
             taken += [

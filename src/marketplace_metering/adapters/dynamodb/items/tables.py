@@ -1,8 +1,9 @@
-"""The two tables and their indexes; the CloudFormation template holds the same definitions.
+"""The tables and their indexes; the CloudFormation template holds the same definitions.
 
 `<prefix>-MeteringRecords` is the guide's table. `<prefix>-MeteringLedger` keeps under one *book*
 (product, account, dimension) its head with the version, its entries and their larger parts; under
 names of their own the alarms, the refused inputs and the event ids. Its two indexes are sparse.
+`<prefix>-MeteringMark` belongs to no backup of these two: it tells when one of them was restored.
 """
 
 from __future__ import annotations
@@ -35,15 +36,16 @@ UNSETTLED_INDEX_ATTRIBUTES = ("retry_at", "deadline", "lane", "license_arn")
 
 
 class TableNames(NamedTuple):
-    """The names of the two tables of one stack."""
+    """The names of the tables of one stack."""
 
     records: str
     ledger: str
+    mark: str
 
 
 def table_names(prefix: str) -> TableNames:
     """The names in the stack of that name."""
-    return TableNames(f"{prefix}-MeteringRecords", f"{prefix}-MeteringLedger")
+    return TableNames(*(f"{prefix}-Metering{each}" for each in ("Records", "Ledger", "Mark")))
 
 
 def _key(partition: str, sort: str) -> list[dict[str, str]]:
@@ -66,7 +68,7 @@ def _attributes(**types: str) -> list[dict[str, str]]:
 
 
 def definitions(prefix: str) -> list[dict[str, Any]]:
-    """The parameters of CreateTable for both tables."""
+    """The parameters of CreateTable for both tables of the store."""
     names = table_names(prefix)
     return [
         {
@@ -111,9 +113,19 @@ def definitions(prefix: str) -> list[dict[str, Any]]:
     ]
 
 
+def mark_definition(prefix: str) -> dict[str, Any]:
+    """The parameters of CreateTable for the mark."""
+    return {
+        "TableName": table_names(prefix).mark,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": _key("pk", "sk"),
+        "AttributeDefinitions": _attributes(pk="S", sk="S"),
+    }
+
+
 def create_tables(client: AwsClient, prefix: str) -> TableNames:
-    """Both tables in an emulator or an empty account, as the template makes them."""
-    for definition in definitions(prefix):
+    """All tables in an emulator or an empty account, as the template makes them."""
+    for definition in (*definitions(prefix), mark_definition(prefix)):
         client.create_table(**definition)
         client.get_waiter("table_exists").wait(TableName=definition["TableName"])
     return table_names(prefix)

@@ -177,6 +177,9 @@ class SealingLedger:
             members=parts.take(head.pk, members.encode()),
             entry=entry,
             sealed_at_ms=epoch_ms(now),
+            # One that is settled from the beginning has news for its members.
+            marks_due_at_ms=epoch_ms(now) if entry.state.is_settled else None,
+            is_marked=entry.state.is_settled,
         )
         hour = entry.window.hour.number
         first_ns, last_ns = members.first_ns, members.last_ns

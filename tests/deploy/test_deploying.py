@@ -25,7 +25,7 @@ from tests.deploy.emulator import ACCOUNT, REGION, Emulator
 
 pytestmark = pytest.mark.xdist_group("emulator")
 
-TABLES = ("MeteringRecords", "MeteringLedger")
+TABLES = ("MeteringRecords", "MeteringLedger", "MeteringMark")
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def test_a_life_from_the_first_deploy_to_the_last_table(session: boto3.session.S
     gone = _run(commands.destroy, "--stack", "life", typed="y\n")
     assert gone.exit_code == OK, gone.output
     assert "not billed yet: 1 usage records without an outcome" in gone.output
-    assert "kept: life-MeteringRecords, life-MeteringLedger." in gone.output
+    assert "kept: life-MeteringRecords, life-MeteringLedger, life-MeteringMark." in gone.output
     assert {f"life-{table}" for table in TABLES} <= _names(session)
 
     back = _run(commands.deploy, "--stack", "life", "--yes")

@@ -89,6 +89,18 @@ def test_no_table_is_lost_with_the_stack(logical_name: str) -> None:
     assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
 
 
+def test_the_mark_is_kept_and_never_restored() -> None:
+    definition = tables.mark_definition(STACK)
+    table = resources()["MeteringMark"]
+    own = {name: table["Properties"][name] for name in definition}
+    own["TableName"] = own["TableName"]["Fn::Sub"]
+
+    assert own == definition
+    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+    assert table["Properties"]["DeletionProtectionEnabled"] is True
+    assert "PointInTimeRecoverySpecification" not in table["Properties"]
+
+
 def test_only_settled_records_can_expire_and_the_ledger_never() -> None:
     assert "TimeToLiveSpecification" not in properties("MeteringLedger")
     yes, no = properties("MeteringRecords")["TimeToLiveSpecification"]["Fn::If"][1:]

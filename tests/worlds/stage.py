@@ -13,11 +13,13 @@ from decimal import Decimal
 from typing import Any, NoReturn, cast
 
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
+from marketplace_metering.core.copies import Standing
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.views import EntryFilter
 from marketplace_metering.files.json_lines import Piece
 from marketplace_metering.jobs.correct import Finding, NotRepairable, Repaired, repair, resolve
+from marketplace_metering.jobs.restored import not_a_copy
 from marketplace_metering.ports import Clock, OpenStore, Store
 from marketplace_metering.proof.fake_dynamodb import Faults
 from marketplace_metering.proof.worlds import operator, world_run
@@ -351,6 +353,18 @@ class Stage(World):
                 self.auditor.recorded.freed_by_person.add((entry.meter, entry.hour))
         which = EntryFilter(state=State.UNRESOLVED)
         resolve(self.opened(), which, Finding(billed, "me", "CloudTrail"), self.now())
+
+    def lose_the_mark(self) -> None:
+        """Somebody removes it."""
+        shop = cast("Any", self.shop)
+        if hasattr(shop, "client"):
+            shop.client.tables[shop._names.mark].restore([])
+        else:
+            shop._mark.sending = None
+
+    def say_not_a_copy(self) -> Standing:
+        """A person vouches for the store."""
+        return not_a_copy(self.opened(), self.processes[0].clock)
 
     def end(self) -> None:
         """The faults end, every deadline passes, and the auditor looks for the last time."""

@@ -127,7 +127,7 @@ def destroy(
     confirm: str | None,
     yes: bool,
 ) -> None:
-    """Delete the stack. Its two tables are kept, and a later deploy takes them over."""
+    """Delete the stack. Its tables are kept, and a later deploy takes them over."""
     with _aws(region, profile) as account:
         is_there = destroying.exists(account, stack)
         tables = stacks.existing_tables(account, stack)

@@ -83,7 +83,7 @@ def destroy_stack(
     on_event: Callable[[StackEvent], None] = lambda event: None,
     poll_s: float = POLL_S,
 ) -> None:
-    """Delete everything but the two tables, which CloudFormation keeps."""
+    """Delete everything but the tables, which CloudFormation keeps."""
     cloudformation = session.client("cloudformation")
     found = changes.describe_stack(cloudformation, stack)
     if found is None:

@@ -98,6 +98,20 @@ def _create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
 
 
+class Changes:
+    """Whether another connection has written, since this was last asked."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._seen: int | None = None
+
+    def by_others(self) -> bool:
+        """Also by putting a copy in the place of the file's content."""
+        seen = self._seen
+        (self._seen,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return seen != self._seen
+
+
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
     """One write transaction: no other process writes between its reads and its writes."""

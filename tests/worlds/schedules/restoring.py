@@ -1,0 +1,253 @@
+"""Copies: what a restored store may not send, and how it comes to go on."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from marketplace_metering.core.copies import Standing
+from tests.worlds.stage import STORAGE, Stage
+
+
+def _copied_then_billed(stage: Stage) -> None:
+    """
+    09:10  usage of 100
+    10:02  the store is copied: 100 are pending
+    10:06  they are billed
+    """
+    stage.now_is("09:10")
+    stage.use(100)
+    stage.now_is("10:02")
+    stage.back_up()
+    stage.now_is("10:06")
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "100"}
+
+
+def pending_in_the_copy_billed_since(stage: Stage) -> None:
+    """
+    10:02  the store is copied with 100 pending; 10:06 they are billed
+    next day, 11:00  the copy is restored: it neither seals nor sends, and people are told
+    next day, 12:00  a person says of when it is: the 100 are unresolved, and new usage is billed
+    """
+    _copied_then_billed(stage)
+    stage.now_is("21 11:00")
+    stage.restore()
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "100"}
+    assert [kind for kind, *_rest in stage.pager.heard] == ["restored copy"]
+    stage.now_is("21 12:00")
+    stage.use(7)
+    stage.say_restored()
+    held = stage.entry("09:00")
+    assert (held.state, held.micros) == ("unresolved", 100_000_000)
+    stage.now_is("21 13:06")
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "100", "21 12:00": "7"}
+    stage.resolve(billed=True)
+    stage.end()
+
+
+def sealed_in_the_copy_billed_since(stage: Stage) -> None:
+    """
+    10:06  an hour is sealed, and the store is copied; 10:10 it is billed
+    next day, 11:00  the copy is restored, its deadline has passed: it is not given back
+    """
+    stage.now_is("09:10")
+    stage.use(100)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.back_up()
+    stage.now_is("10:10")
+    stage.submit()
+    stage.now_is("21 11:00")
+    stage.restore()
+    stage.submit()
+    stage.say_restored()
+    stage.submit()
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "100"}
+    assert stage.entry("09:00").state == "unresolved"
+    stage.resolve(billed=True)
+    stage.end()
+
+
+def a_copy_of_the_middle_of_a_run(stage: Stage) -> None:
+    """
+    10:06  a run has sent its first request when the store is copied; it sends the second, and the
+           machine dies
+    next day, 11:00  the copy is restored: it knows nothing of the second one, and holds it
+    """
+    stage.now_is("09:10")
+    stage.use(5)
+    stage.use(8, meter=STORAGE)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.when_answered(stage.back_up)
+    stage.submit()
+    stage.now_is("10:30")
+    stage.use(9, "09:20")
+    stage.now_is("21 11:00")
+    stage.restore()
+    stage.seal()
+    stage.submit()
+    stage.say_restored()
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "5"}
+    stage.resolve(billed=True)
+    stage.end()
+
+
+def the_intent_is_copied(stage: Stage) -> None:
+    """
+    10:06  the store is copied when an attempt is stored and its request has not left
+    10:10  the copy is restored at once: it is behind its mark, and holds what may be billed
+    """
+    stage.now_is("09:10")
+    stage.use(5)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.when_stored("change", stage.back_up)
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "5"}
+    stage.now_is("10:10")
+    stage.restore()
+    stage.submit()
+    stage.say_restored()
+    assert stage.entry("09:00").state == "unresolved"
+    stage.resolve(billed=True)
+    stage.end()
+
+
+def a_store_that_was_merely_down(stage: Stage) -> None:
+    """
+    10:06  an hour is billed, and the machine is switched off for three days
+    next days  it goes on by itself: it is level with its mark
+    """
+    stage.now_is("09:10")
+    stage.use(5)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.submit()
+    stage.now_is("10:20")
+    stage.use(3)
+    stage.now_is("23 11:06")
+    stage.seal()
+    stage.submit()
+    assert sum(map(Decimal, stage.billed().values())) == 8
+    stage.end()
+
+
+def a_restore_under_a_run(stage: Stage) -> None:
+    """
+    10:06  an hour is being sent when a copy takes the place of the store
+    10:10  what was on its way is held, and whoever sent it sends nothing more
+    """
+    stage.now_is("09:10")
+    stage.use(5)
+    stage.now_is("10:02")
+    stage.back_up()
+    stage.now_is("10:06")
+    stage.seal()
+    stage.when_answered(stage.restore)
+    stage.submit()
+    stage.now_is("10:10")
+    stage.seal()
+    stage.submit()
+    stage.say_restored()
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "5"}
+    assert stage.entry("09:00").state == "unresolved"
+    stage.resolve(billed=True)
+    stage.end()
+
+
+def a_mark_that_is_missing(stage: Stage) -> None:
+    """
+    10:06  an hour is billed; the mark is lost, and usage of 10:00 is open at 11:06: it asks
+    11:10  a person says that it is no copy: it is billed
+    """
+    stage.now_is("09:10")
+    stage.use(5)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.submit()
+    stage.now_is("10:20")
+    stage.use(3)
+    stage.lose_the_mark()
+    stage.now_is("11:06")
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "5"}
+    assert [kind for kind, *_rest in stage.pager.heard] == ["restored copy"]
+    stage.now_is("11:10")
+    assert stage.say_not_a_copy() is Standing.UNMARKED
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "5", "20 10:00": "3"}
+    stage.end()
+
+
+def what_the_copy_released_is_not_carried(stage: Stage) -> None:
+    """
+    next day, 09:05  AWS was down all day, and the store is copied; at 09:08 the hour is billed
+    third day  the copy is restored: its window has expired unsent, and it is not carried
+    """
+    stage.policy(safety_margin=stage.mix.policy.grace * 0)
+    stage.now_is("09:10")
+    stage.use(5)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.aws_will("unreachable")
+    stage.submit()
+    stage.now_is("21 09:05")
+    stage.back_up()
+    stage.now_is("21 09:08")
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "5"}
+    stage.now_is("22 11:00")
+    stage.restore()
+    stage.submit()
+    stage.say_restored()
+    stage.submit()
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "5"}
+    stage.resolve(billed=True)
+    stage.end()
+
+
+def late_usage_in_the_copy(stage: Stage) -> None:
+    """
+    10:06  an hour is billed; 10:30 late usage of it is recorded, and the store is copied
+    11:06  the late usage is billed with the hour of 10:00
+    15:00  the copy is restored: the late usage is held in another window than its own
+    """
+    stage.now_is("09:10")
+    stage.use(5)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.submit()
+    stage.now_is("10:30")
+    stage.use(2, "09:20")
+    stage.back_up()
+    stage.now_is("11:06")
+    stage.seal()
+    stage.submit()
+    billed = dict(stage.billed())
+    assert sum(map(Decimal, billed.values())) == 7
+    stage.now_is("15:00")
+    stage.restore()
+    stage.seal()
+    stage.submit()
+    stage.say_restored()
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == billed
+    stage.resolve(billed=True)
+    stage.end()

@@ -23,6 +23,8 @@ from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import Quantity, total
 from marketplace_metering.core.record import Tags
 
+BEGUN = 0  # the number of a mark of which nothing was sent yet
+
 
 class Sending(NamedTuple):
     """One time at which something was about to be sent: how many there were, and by whom."""
@@ -31,6 +33,10 @@ class Sending(NamedTuple):
     restores: int  # how often a person has said that the store was restored
     by: str  # a process's own sign: two copies may count alike, but never by the same one
     at: datetime
+
+    def is_same(self, other: Self) -> bool:
+        """Whether both are one: an instant may have been kept to the millisecond."""
+        return self[:3] == other[:3]
 
     def __str__(self) -> str:
         return f"{self.number} {self.restores} {self.by} {epoch_ms(self.at)}"
@@ -63,7 +69,9 @@ def standing(known: Sending | None, mark: Mark | None) -> Standing:
     """How a store that knows of a sending stands beside its mark."""
     if mark is None:
         return Standing.NEW if known is None else Standing.UNMARKED
-    if known is None or not (known.number > mark.sending.number or known == mark.sending):
+    if known is None and mark.sending.number == BEGUN:
+        return Standing.LEVEL if mark.is_of_this_store else Standing.ELSEWHERE
+    if known is None or not (known.number > mark.sending.number or known.is_same(mark.sending)):
         return Standing.BEHIND
     return Standing.LEVEL if mark.is_of_this_store else Standing.ELSEWHERE
 

@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 from marketplace_metering.core.batch import Batch
-from marketplace_metering.core.copies import Mark, Sending, Standing, standing
+from marketplace_metering.core.copies import BEGUN, Mark, Sending, Standing, standing
 from marketplace_metering.core.hours import EPOCH, UsageHour
 from marketplace_metering.core.ledger import Alarm, AlarmKind, EntryKey
 from marketplace_metering.core.outcome import Answered, Fault, Lost, RequestRefused
@@ -73,6 +73,8 @@ def admitted(ports: Ports, policy: Policy) -> Ports:
     if ports.mark is None:
         return ports
     stands, known, there = look(ports.store, ports.mark)
+    if stands in WORDS:  # or the first sending of all came between the two looks
+        stands, known, there = look(ports.store, ports.mark)
     if stands is Standing.UNMARKED and not _older_usage_is_open(ports, policy):
         stands = Standing.LEVEL
     if stands in WORDS:
@@ -139,14 +141,17 @@ class _Announced:
         """The store first, then the mark: a crash in between leaves the store ahead of it."""
         for _try in range(TRIES):
             before, now = self.known, self.ports.clock.now()
-            number, restores = (0, 0) if before is None else before[:2]
+            if before is None:
+                # Or a crash before the first raise would look like a mark that is missing.
+                self.mark.raise_to(Sending(BEGUN, 0, self.by, now))
+            number, restores = (BEGUN, 0) if before is None else before[:2]
             sending = Sending(number + 1, restores, self.by, now)
             instead_of = None if before is None else str(before)
             is_ours = self.ports.store.set_fact(SENDING, str(sending), instead_of)
             if is_ours:
                 there: Mark | None = self.mark.raise_to(sending)
                 self.known = sending
-                if there is not None and there.sending == sending:
+                if there is not None and there.sending.is_same(sending):
                     return
             else:
                 there = self.mark.read()

@@ -84,9 +84,9 @@ def restored(
     for gone in opened.recovery.gone(copied_at):
         report.gone.append(gone)
     if is_copy:
+        opened.store.write_back(None)
         _note(opened.store, copied_at, report, now)
         _go_on(opened.store, mark, now)
-        opened.store.write_back(None)
     return report
 
 
@@ -208,7 +208,7 @@ def _go_on(store: Store, mark: HighWaterMark, now: datetime) -> None:
         sending = Sending(number, restores, by, now)
         instead_of = None if known is None else str(known)
         is_known = store.set_fact(SENDING, str(sending), instead_of)
-        if is_known and mark.raise_to(sending).sending == sending:
+        if is_known and mark.raise_to(sending).sending.is_same(sending):
             return
     raise NotRestorableError(
         "another process is sending from another copy of this store: stop it, and say it again"

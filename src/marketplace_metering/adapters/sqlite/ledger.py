@@ -187,6 +187,7 @@ class SqliteLedger:
         self, now: datetime, policy: Policy, without_products: Collection[str]
     ) -> Sequence[Entry]:
         """The lane with the earliest deadline; parked entries only when nothing else is due."""
+        self._forget_what_others_changed()
         times = (epoch_ms(now), epoch_s(now + policy.safety_margin))
         lanes = self._lanes(now, without_products)
         for state, limit in (("sealed", BATCH_RECORDS_MAX), ("parked", 1)):
@@ -247,8 +248,7 @@ class SqliteLedger:
         """Read, decide and store inside one write transaction."""
         changes: dict[int, tuple[row_codec.Row, Change]] = {}
         with writing(self._connection):
-            if self._changes.by_others():
-                self._known.clear()  # a restored copy may have given a number to another entry
+            self._forget_what_others_changed()
             for key in keys:
                 row = self._row(key)
                 assert row["id"] not in changes, f"{key} twice in one step"
@@ -267,6 +267,11 @@ class SqliteLedger:
         ).fetchone()
         assert row is not None, f"no entry {key}"
         return row
+
+    def _forget_what_others_changed(self) -> None:
+        """A copy that was restored may have given a number to another entry."""
+        if self._changes.by_others():
+            self._known.clear()
 
     def _entry_of(self, row: row_codec.Row) -> Entry:
         """The entry of a row; one that was read a moment ago is not taken apart again."""

@@ -57,6 +57,7 @@ class Writers:
         self._cast = cast
         self._random = random
         self._serial = 0
+        self._inputs_drawn = 0
         self._ms: set[tuple[str, int]] = set()
         self._put_ms: set[tuple[str, int]] = set()  # PutItem would overwrite what is there
         # And here it does: by buyer and millisecond, the quantities that were put there.
@@ -67,7 +68,8 @@ class Writers:
 
     def draw(self, now_ms: int, may_put: bool) -> Input | None:
         """An input of a few usage records up to this instant."""
-        drawn = Input(f"app, part {len(self.inputs) + 1}")
+        self._inputs_drawn += 1
+        drawn = Input(f"app, part {self._inputs_drawn}")
         drawn.is_put = may_put and self._random.random() < 0.4
         for _number in range(self._random.choice((1, 1, 2, 4))):
             self._draw_usage(drawn, now_ms)

@@ -57,6 +57,10 @@ class ExpectedItems:
     def __bool__(self) -> bool:
         return bool(self._versions)
 
+    def places(self) -> set[Place]:
+        """All places that were written."""
+        return set(self._versions)
+
     def begin(self, place: Place, written: Written) -> Version:
         """A write is on its way."""
         self._count += 1

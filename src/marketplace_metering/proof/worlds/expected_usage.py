@@ -58,26 +58,38 @@ class Recorded:
         self.freed_by_person: set[Window] = set()
         self._marks = marks
         self.slots = ExpectedItems(marks)
+        self._overwritten_before: set[str] = set()
+        # Places of plain puts, whose history a restored store does not share with the auditor.
+        self._forgotten: set[tuple[str, int]] = set()
         self._in_copy: Counter[Written] = Counter()  # where the store was restored
 
     def lose(self, copy: Iterable[UsageRow]) -> None:
         """A copy takes the place of the store: what it holds is there, and nothing else."""
-        self._in_copy = Counter(written_in(row) for row in copy)
+        self._forgotten |= self.slots.places()
+        rows = (row for row in copy if _place(row) not in self._forgotten)
+        self._in_copy = Counter(written_in(row) for row in rows)
         for each in self.inputs:
             each.is_lost = True
         self.inputs.clear()
         self.corrections.clear()
         self.doubts.clear()
         self._taken_as_done.clear()
+        self._overwritten_before |= self.slots.products_overwritten()
         self.slots = ExpectedItems(self._marks)
+
+    def products_overwritten(self) -> set[str]:
+        """Of whose usage something was overwritten, also before the store was restored."""
+        return self._overwritten_before | self.slots.products_overwritten()
 
     def fault_in(self, usage: Iterable[UsageRow]) -> str | None:
         """Every usage record is there once, and nothing that nobody wrote: else what is wrong."""
         recorded: Counter[Written] = Counter()
         put: list[UsageRow] = []
         for row in usage:
-            if (row.meter.account, row.created_ns) in self.slots:
+            if _place(row) in self.slots:
                 put.append(row)
+            elif _place(row) in self._forgotten:
+                continue
             else:
                 recorded[written_in(row)] += 1
         fault = self.slots.fault_in(put)
@@ -200,6 +212,10 @@ def hour_text(hour: int) -> str:
 def shown(window: Window) -> str:
     """A window as a person writes it."""
     return f"{window[0]}, {hour_text(window[1])}"
+
+
+def _place(row: UsageRow) -> tuple[str, int]:
+    return row.meter.account, row.created_ns
 
 
 def _listed(usage: Counter[Written]) -> str:

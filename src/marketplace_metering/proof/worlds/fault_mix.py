@@ -77,6 +77,7 @@ class Mix:
     wakes: Wakes = Wakes()
     skew_s: int = 0  # how far a clock may be off
     person_every_h: int = 0  # a person corrects something about so often; 0 is never
+    restores: int = 0  # how often the latest copy takes the place of the store
     foreign_windows: int = 0  # windows that another program meters, too
     suspensions: int = 0
     leaves: bool = False
@@ -126,6 +127,8 @@ def draw(seed: int) -> Mix:
         leaves=random.random() < 0.3,
         late_percent=random.choice((0, 10, 30, 60)),
         repeat_percent=random.choice((0, 10, 40)),
+        # Drawn last: the worlds of earlier seeds stay what they were.
+        restores=random.choice((0,) * 7 + (1, 1, 2)),
     )
 
 

@@ -50,9 +50,10 @@ class Auditor:
         self.marks: Counter[str] = Counter()
         self.recorded = Recorded(self.marks)
         self.billed_units = BilledUnits()
+        self.waits_for_word = False  # nobody has said yet what a restored store is
         self._new: list[tuple[Window, Accepted]] = []  # since the books were looked at
 
-    def lose(self, lost: Snapshot, copy: Snapshot) -> None:
+    def lose(self, lost: Snapshot, copy: Snapshot, are_records_lost: bool) -> None:
         """A copy takes the place of the store: what it forgot is another program's to it."""
         unknown = self.billed_units.lose(lost, self.accepted, self._accepted_seen)
         known = {
@@ -64,7 +65,9 @@ class Auditor:
         self._new.clear()
         self._frozen.clear()
         self.states.clear()
-        self.recorded.lose(copy.usage)
+        self.waits_for_word = True
+        if are_records_lost:
+            self.recorded.lose(copy.usage)
 
     def look_at_aws(self) -> None:
         """After every request: no usage accepted late or twice."""
@@ -113,7 +116,7 @@ class Auditor:
         fault = self.recorded.fault_in(books.usage)
         if fault is not None:
             raise Violation(fault)
-        if books.vanishing:
+        if books.vanishing and not self.waits_for_word:
             raise Violation(f"unbilled usage may be deleted by the store: {books.vanishing[0]}")
         self._check_members(books)
         self._check_windows(books.entries)
@@ -159,7 +162,8 @@ class Auditor:
             if entry.name not in self._frozen:
                 self.marks.update(_peculiarities(entry))
                 is_over = (entry.hour + 1) * 3_600 <= now_s + self._skew_s
-                if not is_over and not self.may_seal_open_hours:
+                is_held = self.billed_units.is_restored and entry.state == "unresolved"
+                if not is_over and not self.may_seal_open_hours and not is_held:
                     raise Violation(f"an hour that is not over was sealed: {_said(entry)}")
             if self._frozen.setdefault(entry.name, entry.frozen) != entry.frozen:
                 raise Violation(
@@ -191,6 +195,8 @@ class Auditor:
                 )
             self._check_billed(entry, accepted)
         for window, entry in live.items():
+            if self.billed_units.are_in(entry, books):
+                continue  # a person found it in another window, which a lost store had sent
             if entry.state in ("billed", "presumed") and window not in self.accepted:
                 raise Violation(f"{_said(entry)}, and AWS has nothing of it")
             if entry.state == "presumed" and entry.begun - entry.refused - entry.duplicates < 1:

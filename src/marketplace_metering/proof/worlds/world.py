@@ -238,7 +238,7 @@ class World:
         Nobody records or corrects meanwhile: such a run would be half in the one and half in the
         other.
         """
-        if self.copy is None:
+        if self.copy is None or self.aws.is_calm:
             return
         if any(not kind.startswith(("seals", "submits")) for kind in self._kinds):
             self.later(timedelta(minutes=10), lambda: self.restore(only))
@@ -252,8 +252,9 @@ class World:
         self.endings.told.clear()
         for process in self.processes:
             process.marketplace.told.clear()
-        self.auditor.lose(lost, self.shop.books())
-        self.writers.lose()
+        self.auditor.lose(lost, self.shop.books(), are_records_lost=only is None)
+        if only is None:
+            self.writers.lose()
         self.tell(f"the store is restored: {only or 'all of it'}")
 
     def say_restored(self) -> None:
@@ -264,7 +265,7 @@ class World:
 
         def work(ports: Ports, opened: OpenStore) -> str:
             report = restored(opened, ports.clock, self.mix.policy, copied_at)
-            self.waits_for_word = False
+            self.waits_for_word = self.auditor.waits_for_word = False
             self.auditor.marks["held after a restore"] += report.windows.total()
             return f"held {report.quantity} in {report.windows.total()} windows"
 

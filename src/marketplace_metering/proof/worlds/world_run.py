@@ -111,6 +111,13 @@ def plan(world: World) -> None:
         some(mix.hours // mix.person_every_h, world.correct)
     if mix.repeat_percent:
         some(mix.repeat_percent // 5, lambda: _repeat(world))
+    if mix.restores:
+        some(mix.restores * 3, world.back_up)
+        # A person's corrections lie half in the one table and half in the other.
+        is_apart = world.shop.table is not None and not mix.person_every_h
+        which = (None, "ledger") if is_apart else (None,)
+        some(mix.restores, lambda: world.restore(random.choice(which)))
+        some(mix.restores * 4, world.say_restored)
     some(mix.foreign_windows, lambda: _meter_elsewhere(world))
     for buyer in world.cast.buyers:
         if buyer.ends_at is not None:
@@ -138,6 +145,7 @@ def heal(world: World) -> None:
     world.perils.is_calm = True
     world.aws.is_calm = True
     world.shop.heal()
+    world.say_restored()
     for number in range(ROUNDS_TO_SEND):
         _round(world)
         if number >= 1:

@@ -75,8 +75,8 @@ class DynamoRecovery:
         pks = {keys.book_pk(key): key for key in part}
         heads = read_heads(self._calls, self._names.ledger, pks)
         by_key = {pks[pk]: head for pk, head in heads.items()}
-        open_ones = self._not_held(pending, by_key, even_if_freed=True)
-        lost = self._not_held(settled, by_key, even_if_freed=False)
+        open_ones = self._not_held(pending, by_key, are_settled=False)
+        lost = self._not_held(settled, by_key, are_settled=True)
         joined = {key: _joined(open_ones.get(key), lost.get(key)) for key in part}
         both = {key: book for key, book in joined.items() if book.groups}
         # Once more for both, so that each book knows its windows from the oldest hour on.
@@ -86,14 +86,17 @@ class DynamoRecovery:
             yield known, list(groups_of(key, book))
 
     def _not_held(
-        self, books: Books, heads: Mapping[BookKey, Head], even_if_freed: bool
+        self, books: Books, heads: Mapping[BookKey, Head], are_settled: bool
     ) -> dict[BookKey, PendingBook]:
         comparison = compare(self._calls, self._names.ledger, books, heads)
         held = defaultdict(set, {key: set(times) for key, times in comparison.held.items()})
         for match in comparison.doubtful:
-            # What was given back and is pending again may have been billed since the copy. All
-            # else that an entry or a rejection knows is the next run's to settle.
-            if not (even_if_freed and match.is_free):
+            # What was given back and is pending again may have been billed since the copy; and it
+            # was, where another entry marked it. All else that an entry or a rejection knows is as
+            # that says, or the next run's to settle.
+            marked_by = books[match.book].marked_by.get(match.ns)
+            is_listed_by_it = marked_by == str(match.covering.place)
+            if not match.is_free or (are_settled and is_listed_by_it):
                 held[match.book].add(match.ns)
         return {key: _without(book, held[key]) for key, book in books.items()}
 

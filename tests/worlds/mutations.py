@@ -14,8 +14,18 @@ import pytest
 from tests.worlds.mutants import dynamodb, reading, recorder, submitting
 from tests.worlds.mutants import ledger as entry
 from tests.worlds.mutants import planner as planning
+from tests.worlds.mutants import restoring as copying
 from tests.worlds.mutants import store as storing
-from tests.worlds.schedules import Schedule, answers, people, recording, sealing, sending, table
+from tests.worlds.schedules import (
+    Schedule,
+    answers,
+    people,
+    recording,
+    restoring,
+    sealing,
+    sending,
+    table,
+)
 
 SwitchOff = Callable[[pytest.MonkeyPatch], None]
 
@@ -286,6 +296,43 @@ MUTATIONS = (
         "a crash in between silences it",
         storing.confirm_alarms_first,
         (people.a_crash_while_people_are_told,),
+    ),
+    # Copies
+    Mutation(
+        "a store behind its mark neither seals nor sends",
+        "a restored copy bills again what was billed since",
+        copying.ignore_the_mark,
+        (restoring.pending_in_the_copy_billed_since, restoring.late_usage_in_the_copy),
+    ),
+    Mutation(
+        "a store whose mark is missing asks",
+        "a copy that was restored without its mark goes on by itself",
+        copying.go_on_without_a_mark,
+        (restoring.a_mark_that_is_missing,),
+    ),
+    Mutation(
+        "the mark is raised before each request, not once a run",
+        "a copy of the middle of a run is level with its mark, and bills the rest again",
+        copying.raise_the_mark_once_a_run,
+        (restoring.a_copy_of_the_middle_of_a_run,),
+    ),
+    Mutation(
+        "what the copy shows as unsettled is unresolved, not released",
+        "what was billed since is given back, and billed again",
+        copying.release_what_was_unsettled,
+        (restoring.sealed_in_the_copy_billed_since,),
+    ),
+    Mutation(
+        "what the copy shows as pending is unresolved",
+        "what was billed since is carried, and billed again",
+        copying.leave_pending_what_was_pending,
+        (restoring.pending_in_the_copy_billed_since, restoring.late_usage_in_the_copy),
+    ),
+    Mutation(
+        "a person's word makes the store level with its mark",
+        "new usage waits for ever",
+        copying.stay_behind,
+        (restoring.pending_in_the_copy_billed_since,),
     ),
     # Recording
     Mutation(

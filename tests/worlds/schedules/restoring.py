@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from marketplace_metering.core.copies import Standing
-from tests.worlds.stage import STORAGE, Stage
+from tests.worlds.stage import ARN, STORAGE, Stage
 
 
 def _copied_then_billed(stage: Stage) -> None:
@@ -77,27 +77,28 @@ def sealed_in_the_copy_billed_since(stage: Stage) -> None:
 
 def a_copy_of_the_middle_of_a_run(stage: Stage) -> None:
     """
-    10:06  a run has sent its first request when the store is copied; it sends the second, and the
-           machine dies
-    next day, 11:00  the copy is restored: it knows nothing of the second one, and holds it
+    10:06  a run sends two requests; AWS has answered the first one when the store is copied
+    next day, 11:00  the copy is restored: it knows nothing of the second request, and holds it
     """
+    other = STORAGE._replace(license_arn=ARN)
     stage.now_is("09:10")
     stage.use(5)
-    stage.use(8, meter=STORAGE)
+    stage.now_is("09:20")
+    stage.use(8, meter=other)
     stage.now_is("10:06")
     stage.seal()
     stage.when_answered(stage.back_up)
     stage.submit()
-    stage.now_is("10:30")
-    stage.use(9, "09:20")
+    assert (stage.billed(), stage.billed(other)) == ({"20 09:00": "5"}, {"20 09:00": "8"})
     stage.now_is("21 11:00")
     stage.restore()
-    stage.seal()
-    stage.submit()
-    stage.say_restored()
-    stage.seal()
-    stage.submit()
-    assert stage.billed() == {"20 09:00": "5"}
+    for _run in range(2):
+        stage.submit()
+        stage.seal()
+        stage.submit()
+        stage.say_restored()
+    assert (stage.billed(), stage.billed(other)) == ({"20 09:00": "5"}, {"20 09:00": "8"})
+    assert {entry.state for entry in stage.books.entries} == {"unresolved"}
     stage.resolve(billed=True)
     stage.end()
 

@@ -190,6 +190,9 @@ class Recorded:
             else:
                 self.slots.undone(place, version)
             return
+        if place in self._forgotten:
+            yield done
+            return
         doubt = Doubt(old, new)
         self.doubts.append(doubt)
         try:

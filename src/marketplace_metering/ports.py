@@ -297,15 +297,11 @@ class Corrections(Protocol):
 # --- The store: it may be a copy ------------------------------------------------------------------
 
 
-class MarkUnusableError(Exception):
-    """The mark could not be read or raised just now; nothing may be sent without it."""
-
-
 class HighWaterMark(Protocol):
     """Keeps, outside of the store, the latest sending of it (money rule 14).
 
-    It must not be where a backup of the store is: what is restored together with the store says
-    nothing. Both methods raise MarkUnusableError if they could not do it.
+    It must not be in a backup of the store: what is restored together with the store says nothing.
+    Both methods raise `core.copies.MarkUnusableError` if they could not do it.
     """
 
     def read(self) -> Mark | None:
@@ -314,8 +310,7 @@ class HighWaterMark(Protocol):
     def raise_to(self, sending: Sending) -> Mark:
         """Put a sending there if its number is higher, and answer what stands there then.
 
-        One step, also where several processes do it at once: the mark never falls. Durable when it
-        returns: the request that it announces leaves afterwards.
+        One step, also where several processes do it at once: the mark never falls. Durable.
         """
 
 
@@ -334,8 +329,8 @@ class Recovery(Protocol):
         """Each book with usage that may have been billed since the copy, for `Ledger.append`.
 
         As `Ledger.pending`, but nothing is judged or changed, and the book holds every live window
-        from the oldest of its groups on. Usage records that bear the mark of an outcome which the
-        ledger does not know are among them: only the ledger was restored, and has lost them.
+        from the oldest of its groups on. Usage records that are marked by an entry which the ledger
+        has lost are among them.
         """
 
     def gone(self, since: datetime) -> Iterator[Gone]:
@@ -347,10 +342,7 @@ class Recovery(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OpenStore:
-    """One store: for the jobs, for reports, and for what a person may do to listed usage.
-
-    A store in memory has no mark: it cannot be restored.
-    """
+    """One store: for the jobs, for reports, for a person. One in memory has no mark."""
 
     store: Store
     reports: Reports

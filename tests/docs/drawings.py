@@ -22,9 +22,12 @@ from marketplace_metering.adapters.aws.self_invocation import LambdaSuccessor
 from marketplace_metering.adapters.aws.topic import SnsNotifier
 from marketplace_metering.adapters.dynamodb import DynamoReports, DynamoStore, table_names
 from marketplace_metering.adapters.dynamodb.backlog import DynamoGauges
+from marketplace_metering.adapters.dynamodb.mark import TableMark
 from marketplace_metering.adapters.machine import LogNotifier, SystemClock
+from marketplace_metering.adapters.sqlite.mark import FileMark
 from marketplace_metering.aws_lambda.telemetry import MetricNotifier
 from marketplace_metering.core.ledger import TRANSITIONS, State
+from marketplace_metering.ports import OpenStore
 from marketplace_metering.proof.fake_dynamodb import Faults
 from marketplace_metering.wiring import open_store
 from tests.support.clock import utc
@@ -37,16 +40,17 @@ NAME = "marketplace_metering"
 BLOCK = re.compile(r"(<!-- make docs: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # What moves an entry; `core/ledger.py` decides.
+IN_DOUBT = "deadline with a lost answer, or a foreign duplicate"
 WHY: dict[tuple[State, State], str] = {
     (State.SEALED, State.PARKED): "AWS refused it",
     (State.SEALED, State.BILLED): "Success",
     (State.SEALED, State.PRESUMED): "duplicate of an own attempt",
     (State.SEALED, State.RELEASED): "deadline, every attempt refused",
-    (State.SEALED, State.UNRESOLVED): "deadline with a lost answer, or a foreign duplicate",
+    (State.SEALED, State.UNRESOLVED): f"{IN_DOUBT}, or a restored copy",
     (State.PARKED, State.BILLED): "Success, once it is repaired",
     (State.PARKED, State.PRESUMED): "duplicate of an own attempt",
     (State.PARKED, State.RELEASED): "deadline or a repair, every attempt refused",
-    (State.PARKED, State.UNRESOLVED): "deadline with a lost answer, or a foreign duplicate",
+    (State.PARKED, State.UNRESOLVED): f"{IN_DOUBT}, or a restored copy",
     (State.PARKED, State.WRITTEN_OFF): "a person gives it up",
     (State.PRESUMED, State.BILLED): "a late Success",
     (State.PRESUMED, State.UNRESOLVED): "that attempt was refused after all",
@@ -63,6 +67,7 @@ BESIDE_THE_STORE: dict[str, tuple[type, ...]] = {
     "Doorbell": (SqsDoorbell,),
     "Successor": (LambdaSuccessor,),
     "Gauges": (DynamoGauges,),
+    "HighWaterMark": (FileMark, TableMark),
 }
 
 
@@ -104,6 +109,7 @@ def floors(contract: str, folder: Path) -> str:
 def states() -> str:
     """The table of transitions as a diagram."""
     lines = ["```mermaid", "stateDiagram-v2", "  direction LR", "  [*] --> sealed: seal"]
+    lines.append("  [*] --> unresolved: pending in a restored copy")
     for state, following in TRANSITIONS.items():
         lines += [
             f"  {_word(state)} --> {_word(after)}: {WHY[state, after]}"
@@ -169,7 +175,7 @@ def _sqlite() -> Adapters:
     opened = open_store("sqlite:///:memory:")
     intake = opened.store.intake("nothing", utc("12:00"))
     opened.close()
-    return _adapters(intake, opened.store, opened.reports, opened.corrections, "sqlite")
+    return _adapters(intake, opened, "sqlite")
 
 
 def _dynamodb() -> Adapters:
@@ -177,18 +183,19 @@ def _dynamodb() -> Adapters:
     store = DynamoStore(client, names)
     intake = store.intake("nothing", utc("12:00"))
     reports = DynamoReports(client, names)
-    return _adapters(intake, store, reports, store.corrections(), "dynamodb")
+    opened = OpenStore(store, reports, store.corrections(), recovery=store.recovery())
+    return _adapters(intake, opened, "dynamodb")
 
 
-def _adapters(
-    intake: object, store: object, reports: object, corrections: object, folder: str
-) -> Adapters:
+def _adapters(intake: object, opened: OpenStore, folder: str) -> Adapters:
+    store = opened.store
     by_port = {
         "Intake": intake,
         "UsageRecords": store,
         "Ledger": store,
-        "Reports": reports,
-        "Corrections": corrections,
+        "Reports": opened.reports,
+        "Corrections": opened.corrections,
+        "Recovery": opened.recovery,
     }
     return Adapters(by_port, PACKAGE / "adapters" / folder)
 

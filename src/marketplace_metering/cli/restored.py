@@ -52,7 +52,7 @@ def restored(
 
     All that was pending or unsettled in the copy is unresolved afterwards: nothing of it is sent
     until you settle it by name (metering resolve, metering write-off). Usage recorded after the
-    last sending of the lost store is metered as usual. Stop whatever meters from the store first.
+    last sending of the lost store is metered as usual. Stop all that meters from the store first.
     """
     if not_a_copy == (copied_at is not None):
         raise click.UsageError("say either --at TIME or --not-a-copy")

@@ -13,9 +13,10 @@ import click
 from marketplace_metering.adapters.machine import SystemClock
 from marketplace_metering.adapters.sqlite import StoreUnusableError
 from marketplace_metering.cli.options import Failure, NeedsPerson
+from marketplace_metering.core.copies import MarkUnusableError
 from marketplace_metering.core.policy import InvalidSettingError
 from marketplace_metering.jobs.copies import RestoredStoreError
-from marketplace_metering.ports import MarkUnusableError, OpenStore, Ports, Reports
+from marketplace_metering.ports import OpenStore, Ports, Reports
 from marketplace_metering.settings import Settings, load
 from marketplace_metering.wiring import DYNAMODB, open_ports, open_store
 

@@ -48,6 +48,10 @@ class Sending(NamedTuple):
         return cls(int(number), int(restores), by, from_ms(int(at_ms)))
 
 
+class MarkUnusableError(Exception):
+    """The mark could not be read or raised just now; nothing may be sent without it."""
+
+
 class Mark(NamedTuple):
     """What stands outside of a store."""
 

@@ -12,12 +12,19 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 from marketplace_metering.core.batch import Batch
-from marketplace_metering.core.copies import BEGUN, Mark, Sending, Standing, standing
+from marketplace_metering.core.copies import (
+    BEGUN,
+    Mark,
+    MarkUnusableError,
+    Sending,
+    Standing,
+    standing,
+)
 from marketplace_metering.core.hours import EPOCH, UsageHour
 from marketplace_metering.core.ledger import Alarm, AlarmKind, EntryKey
 from marketplace_metering.core.outcome import Answered, Fault, Lost, RequestRefused
 from marketplace_metering.core.policy import Policy
-from marketplace_metering.ports import HighWaterMark, Ledger, MarkUnusableError, Ports
+from marketplace_metering.ports import HighWaterMark, Ledger, Ports
 
 logger = logging.getLogger("marketplace_metering.jobs.copies")
 

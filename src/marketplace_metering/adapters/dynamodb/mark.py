@@ -14,8 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from marketplace_metering.adapters.aws.clients import AwsClient
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, number, text
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
-from marketplace_metering.core.copies import Mark, Sending
-from marketplace_metering.ports import MarkUnusableError
+from marketplace_metering.core.copies import Mark, MarkUnusableError, Sending
 
 KEY: Attributes = {"pk": text("mark"), "sk": text("latest")}
 

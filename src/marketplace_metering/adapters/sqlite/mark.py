@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from zlib import crc32
 
-from marketplace_metering.core.copies import Mark, Sending
-from marketplace_metering.ports import MarkUnusableError
+from marketplace_metering.core.copies import Mark, MarkUnusableError, Sending
 
 SUFFIX = ".mark"
 LENGTH = 200

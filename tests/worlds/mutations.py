@@ -317,6 +317,18 @@ MUTATIONS = (
         (restoring.a_copy_of_the_middle_of_a_run,),
     ),
     Mutation(
+        "the store is looked at again after its mark was raised",
+        "what a halted process sends is not held in the copy that came in its store's place",
+        copying.trust_the_store_that_was,
+        (restoring.a_restore_between_store_and_mark,),
+    ),
+    Mutation(
+        "numbers that a process looked up are forgotten when others have written",
+        "in a restored file another meter has the number, or none: another buyer is billed",
+        copying.remember_numbers,
+        (restoring.pending_in_the_copy_billed_since,),
+    ),
+    Mutation(
         "what the copy shows as unsettled is unresolved, not released",
         "what was billed since is given back, and billed again",
         copying.release_what_was_unsettled,

@@ -155,20 +155,17 @@ class _Announced:
             sending = Sending(number + 1, restores, self.by, now)
             instead_of = None if before is None else str(before)
             is_ours = self.ports.store.set_fact(SENDING, str(sending), instead_of)
+            self._look_again(restores, self.mark.raise_to(sending) if is_ours else self.mark.read())
             if is_ours:
-                there: Mark | None = self.mark.raise_to(sending)
-                self.known = sending
-                if there is not None and there.sending.is_same(sending):
-                    return
-            else:
-                there = self.mark.read()
-            self._look_again(restores, there)
-            if is_ours:
-                return  # another process has raised it higher, and the store knows of that
+                return
         raise MarkUnusableError("other processes keep sending: this one comes with its next run")
 
     def _look_again(self, restores: int, there: Mark | None) -> None:
-        """Another process was here: one of this store, or one of a copy?"""
+        """Whether it still is the store that it was, and no copy has come in its place.
+
+        Also after the mark was raised: a copy that came right before that is level with it still,
+        holds nothing, and may send what this process was about to send.
+        """
         self.known = known = known_sending(self.ports.store)
         stands = standing(known, there)
         if stands in (Standing.BEHIND, Standing.ELSEWHERE):

@@ -252,3 +252,28 @@ def late_usage_in_the_copy(stage: Stage) -> None:
     assert stage.billed() == billed
     stage.resolve(billed=True)
     stage.end()
+
+
+def a_restore_between_store_and_mark(stage: Stage) -> None:
+    """
+    10:06  a process has counted its request in the store, and halts before it raises the mark
+           a copy takes the place of the store: it is level with its mark
+           the process goes on: the store does not know its count any more, and nothing is sent
+    """
+    stage.now_is("09:10")
+    stage.use(5)
+    stage.now_is("10:02")
+    stage.back_up()
+    stage.now_is("10:06")
+    stage.seal()
+    stage.after("set_fact", stage.restore)
+    stage.submit()
+    assert stage.billed() == {}
+    stage.now_is("10:10")
+    stage.say_restored()
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {}
+    assert stage.entry("09:00").state == "unresolved"
+    stage.resolve(billed=False)
+    stage.end()

@@ -81,6 +81,7 @@ class Writers:
     def lose(self) -> None:
         """The store was restored: what was written is not written again, nor over."""
         self._overwritten.clear()
+        self._plain.clear()
         self.events.clear()
 
     def confirm(self, what: Input) -> None:

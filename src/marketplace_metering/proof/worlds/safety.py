@@ -68,6 +68,8 @@ class Auditor:
         self.waits_for_word = True
         if are_records_lost:
             self.recorded.lose(copy.usage)
+        else:
+            self.recorded.slots.is_ledger_restored = True
 
     def look_at_aws(self) -> None:
         """After every request: no usage accepted late or twice."""

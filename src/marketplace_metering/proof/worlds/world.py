@@ -37,6 +37,7 @@ PROCESSES = 5
 OVERLAPS_MAX = 60  # each has steps of its own, with overlaps in them: no world is to explode
 STEPS_MAX = 400_000  # far beyond any honest world: something does not end
 RETRY_AFTER_S = 400
+SAYS_RESTORED = "says restored"
 Work = Callable[[Ports, OpenStore], str]
 
 
@@ -65,7 +66,7 @@ class World:
         self._kinds: list[str] = []  # what each of them does
         self.copy: tuple[object, Snapshot, int] | None = None  # the latest backup
         self.restored_at_us = 0
-        self.waits_for_word = False  # a restored store, of which nobody has said yet what it is
+        self.waits_for_word = False  # for a person to say what a restored store is
         self.person = Person(
             self.random, self.auditor, self.endings, self.aws, lambda: self._under_way[0]
         )
@@ -172,7 +173,7 @@ class World:
         self._kinds.append(kind)
         process.is_busy = True
         try:
-            if process.opened is None:
+            if process.opened is None or kind == SAYS_RESTORED:  # a command is a new process
                 process.opened = self.shop.open(process.clock)
             opened = process.opened
             line, clock = process.marketplace, process.clock
@@ -189,6 +190,9 @@ class World:
         except RestoredStoreError as error:
             self.auditor.marks[f"refused: {str(error)[:60]}"] += 1
             self.tell(f"= refused: {error}")
+            if self.copy is not None and not self.waits_for_word:
+                self.waits_for_word = True
+                self.later(timedelta(seconds=RETRY_AFTER_S), self.say_restored)
         except Exception as error:
             if self.restored_at_us > self._under_way[-1]:
                 # It worked for the store that is lost, and finds nothing as it left it.
@@ -236,11 +240,13 @@ class World:
         """The latest copy takes the place of the store, whatever is sealed or sent just now.
 
         Nobody records or corrects meanwhile: such a run would be half in the one and half in the
-        other.
+        other. On DynamoDB nobody seals either: what is sealed there names usage records, and those
+        that the copy has not are members that nobody recorded. People are told to stop all first.
         """
         if self.copy is None or self.aws.is_calm:
             return
-        if any(not kind.startswith(("seals", "submits")) for kind in self._kinds):
+        may_go_on = ("submits",) if self.shop.table is not None else ("seals", "submits")
+        if any(not kind.startswith(may_go_on) for kind in self._kinds):
             self.later(timedelta(minutes=10), lambda: self.restore(only))
             return
         lost = self.shop.books()
@@ -269,7 +275,7 @@ class World:
             self.auditor.marks["held after a restore"] += report.windows.total()
             return f"held {report.quantity} in {report.windows.total()} windows"
 
-        if not self.run("says restored", work):
+        if not self.run(SAYS_RESTORED, work):
             self.later(timedelta(seconds=RETRY_AFTER_S), self.say_restored)
 
     def seal(self, scope: Scope = Scope.CLOSED_HOURS) -> None:
@@ -304,7 +310,7 @@ class World:
     def write(self, repeat: Input | None = None) -> None:
         """An application records an input, and repeats it until it knows that it is recorded."""
         table = self.shop.table
-        if repeat is not None and repeat.is_lost:
+        if repeat is not None and self._may_be_billed(repeat):
             return
         drawn = repeat or self.writers.draw(self.now_us // 1_000, table is not None)
         if drawn is None:
@@ -327,6 +333,12 @@ class World:
                 self.writers.confirm(drawn)
         elif not known:
             self.later(timedelta(seconds=RETRY_AFTER_S), lambda: self.write(drawn))
+
+    def _may_be_billed(self, repeated: Input) -> bool:
+        """Whether nobody can know any more that an input was billed: a restored store has lost it,
+        or a restored ledger, and what else was put there has taken its mark away."""
+        is_forgotten = repeated.is_put and self.auditor.recorded.slots.is_ledger_restored
+        return repeated.is_lost or (repeated.is_confirmed and is_forgotten)
 
     def correct(self) -> None:
         """A person corrects something."""

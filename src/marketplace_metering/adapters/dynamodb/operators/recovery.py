@@ -28,7 +28,11 @@ from marketplace_metering.adapters.dynamodb.items.usage_record import (
 )
 from marketplace_metering.adapters.dynamodb.operators.balances import scan_entries
 from marketplace_metering.adapters.dynamodb.operators.locate import entry_view
-from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import compare
+from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import (
+    Match,
+    compare,
+    is_as_sealed,
+)
 from marketplace_metering.adapters.dynamodb.sealing.pending_reader import (
     GroupKey,
     PendingBook,
@@ -91,12 +95,7 @@ class DynamoRecovery:
         comparison = compare(self._calls, self._names.ledger, books, heads)
         held = defaultdict(set, {key: set(times) for key, times in comparison.held.items()})
         for match in comparison.doubtful:
-            # What was given back and is pending again may have been billed since the copy; and it
-            # was, where another entry marked it. All else that an entry or a rejection knows is as
-            # that says, or the next run's to settle.
-            marked_by = books[match.book].marked_by.get(match.ns)
-            is_listed_by_it = marked_by == str(match.covering.place)
-            if not match.is_free or (are_settled and is_listed_by_it):
+            if _is_known(match, books[match.book], are_settled):
                 held[match.book].add(match.ns)
         return {key: _without(book, held[key]) for key, book in books.items()}
 
@@ -121,6 +120,19 @@ class DynamoRecovery:
             assert ns is not None, "it was asked for by its nanoseconds"
             members.pop(ns, None)
         return list(members.values())
+
+
+def _is_known(match: Match, book: PendingBook, is_settled: bool) -> bool:
+    """Whether the ledger still has the entry or the rejection that a usage record is about."""
+    if not is_settled:
+        # What was given back and is pending again may have been billed since. What is covered is
+        # the next run's to settle.
+        return not match.is_free
+    if book.marked_by.get(match.ns) == str(match.covering.place):
+        return True
+    # Another one marked it, which the ledger has lost; unless a mark was late.
+    is_same = is_as_sealed(match.covering, match.said, match.book, match.group, match.micros)
+    return is_same and not match.is_free
 
 
 def _as_pending(item: Attributes) -> Attributes:

@@ -52,6 +52,9 @@ def test_a_copy_of_the_file(
     for file in tmp_path.glob("copy-of-*"):
         file.rename(tmp_path / file.name.removeprefix("copy-of-"))
 
+    shown = metering("status", "--check")
+    assert shown.exit_code == 3
+    assert "restored from a copy" in shown.stderr
     for command in ("run", "seal", "submit"):
         refused = metering(command)
         assert refused.exit_code == 3

@@ -9,9 +9,19 @@ from typing import Any
 import click
 
 from marketplace_metering.cli.options import ATTENTION, FAILED, json_option
-from marketplace_metering.cli.render import iso, out, print_json, refused_json, say, table, when
+from marketplace_metering.cli.render import (
+    iso,
+    note,
+    out,
+    print_json,
+    refused_json,
+    say,
+    table,
+    when,
+)
 from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.core.balance import Balance
+from marketplace_metering.jobs import copies
 from marketplace_metering.ports import Reports
 
 PARTS = ("recorded", "billed", "presumed", "sealed", "parked", "unresolved", "listed", "pending")
@@ -31,13 +41,16 @@ def status(session: Session, refused: bool, check: bool, as_json: bool) -> None:
     with 1 if that does not hold.
     """
     balances = session.reports.balances()
+    complaint = copies.complaint(session.opened.store, session.opened.mark)
     if as_json:
         print_json(_as_json(session, balances, refused))
     else:
         _show(session, balances, refused)
+    if complaint is not None:
+        note(complaint, style="red")
     if not all(balance.is_balanced for balance in balances):
         sys.exit(FAILED)
-    if check and any(_needs_attention(balance) for balance in balances):
+    if check and (complaint or any(_needs_attention(balance) for balance in balances)):
         sys.exit(ATTENTION)
 
 

@@ -95,6 +95,14 @@ def explain(stands: Standing, known: Sending | None, there: Mark | None) -> str:
     return WORDS[stands].format(known=latest, mark=None if there is None else there.sending)
 
 
+def complaint(store: Ledger, mark: HighWaterMark | None) -> str | None:
+    """What a person has to say of a store before anything is sent from it, if anything."""
+    if mark is None:
+        return None
+    seen = look(store, mark)
+    return explain(*seen) if seen[0] in (Standing.BEHIND, Standing.ELSEWHERE) else None
+
+
 def _refusal(
     ports: Ports, stands: Standing, known: Sending | None, there: Mark | None
 ) -> RestoredStoreError:

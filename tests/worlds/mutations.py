@@ -326,7 +326,7 @@ MUTATIONS = (
         "numbers that a process looked up are forgotten when others have written",
         "in a restored file another meter has the number, or none: another buyer is billed",
         copying.remember_numbers,
-        (restoring.pending_in_the_copy_billed_since,),
+        (restoring.a_copy_under_a_process_that_records,),
     ),
     Mutation(
         "what the copy shows as unsettled is unresolved, not released",

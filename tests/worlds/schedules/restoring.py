@@ -277,3 +277,26 @@ def a_restore_between_store_and_mark(stage: Stage) -> None:
     assert stage.entry("09:00").state == "unresolved"
     stage.resolve(billed=False)
     stage.end()
+
+
+def a_copy_under_a_process_that_records(stage: Stage) -> None:
+    """
+    09:05  an empty store is copied
+    09:10  a process records usage of two dimensions; 09:20 the copy takes the place of the store
+    09:30  the same process records usage: it looks its meter up again, and finds none
+    """
+    stage.now_is("09:05")
+    stage.back_up()
+    stage.now_is("09:10")
+    stage.use(5)
+    stage.use(3, meter=STORAGE)
+    stage.now_is("09:20")
+    stage.restore()
+    stage.now_is("09:30")
+    stage.use(4, meter=STORAGE)
+    stage.say_restored()
+    stage.now_is("10:06")
+    stage.seal()
+    stage.submit()
+    assert (stage.billed(), stage.billed(STORAGE)) == ({}, {"20 09:00": "4"})
+    stage.end()

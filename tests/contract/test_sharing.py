@@ -106,7 +106,8 @@ def test_concurrent_processes_neither_lose_nor_double_usage(shared: Open) -> Non
 def test_processes_that_open_a_new_store_at_once_all_succeed(shared: Open) -> None:
     def open_and_record(number: int) -> int:
         with shared() as store:
-            return steps.record(store, NOW, usage("09:10", 1), source=f"{number}").added
+            event = usage("09:10", 1, event_id="e-1")
+            return steps.record(store, NOW, event, source=f"{number}").added
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(open_and_record, range(8))) == 1

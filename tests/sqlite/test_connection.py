@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from marketplace_metering import UsageRecorder
-from marketplace_metering.adapters.sqlite import SqliteStore, StoreUnusableError
+from marketplace_metering.adapters.sqlite import SqliteStore, StoreUnusableError, schema
 
 
 class Opened:
@@ -56,7 +56,7 @@ def test_a_store_of_a_format_that_nobody_knows_is_closed_again(
     store = SqliteStore(path)
     store.connection.execute("PRAGMA user_version = 7")
     store.close()
-    with pytest.raises(StoreUnusableError, match="format 7, this program knows 1"):
+    with pytest.raises(StoreUnusableError, match=f"format 7, this program knows {schema.VERSION}"):
         SqliteStore(path)
     assert opened.are_closed()
 

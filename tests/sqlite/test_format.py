@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from pathlib import Path
 
-from marketplace_metering.adapters.sqlite import SqliteStore
+import pytest
 
-# Of the tables and indexes of format 1. Whoever changes them changes the format: give it a new
-# number and a way to bring old files up to it.
-FORMAT_1 = "f1485d62269b7920167b015191d6ad0d06a8eb960e9d38164b7c468aff54ee7d"
+from marketplace_metering.adapters.sqlite import SqliteStore, schema
+from marketplace_metering.core.ledger import Entry, EntryKey, State
+from marketplace_metering.core.outcome import Duplicate
+from tests.support import steps
+from tests.support.build import quantity, window
+from tests.support.clock import utc
+
+NOW = utc("11:30")
+
+# Of the tables and indexes of this format. Whoever changes them changes the format: give it a new
+# number and a way to bring old files up to it. (Format 2 is not released yet.)
+FORMAT = "d0dd67656c6a983d9c5ddd541cb7597650b52fee1a26d2e5c06af8063113ace8"
+
+# A file of format 1 with a window of each kind: presumed, parked and sealed, and pending usage.
+FORMAT_1 = (Path(__file__).parent / "format_1.sql").read_text("utf-8")
+
+
+@pytest.fixture
+def old_file(tmp_path: Path) -> Path:
+    file = tmp_path / "old.db"
+    connection = sqlite3.connect(file)
+    connection.executescript(FORMAT_1 + "PRAGMA user_version = 1;")
+    connection.close()
+    return file
 
 
 def test_the_format_is_the_one_that_its_number_says(tmp_path: Path) -> None:
@@ -19,9 +41,50 @@ def test_the_format_is_the_one_that_its_number_says(tmp_path: Path) -> None:
     statements = "\n".join(row["sql"] or "" for row in rows)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     store.close()
-    assert (version, hashlib.sha256(statements.encode()).hexdigest()) == (1, FORMAT_1)
+    assert (version, hashlib.sha256(statements.encode()).hexdigest()) == (schema.VERSION, FORMAT)
 
 
 def test_a_file_is_opened_again_and_again(tmp_path: Path) -> None:
     for _ in range(3):
         SqliteStore(str(tmp_path / "metering.db")).close()
+
+
+def test_a_file_of_an_older_format_gets_what_a_new_one_has(tmp_path: Path, old_file: Path) -> None:
+    SqliteStore(str(tmp_path / "new.db")).close()
+    for _ in range(2):  # the second time it is no older one
+        SqliteStore(str(old_file)).close()
+    assert _shape(old_file) == _shape(tmp_path / "new.db")
+
+
+def test_a_file_of_an_older_format_keeps_its_windows_and_goes_on(old_file: Path) -> None:
+    store = SqliteStore(str(old_file))
+    presumed, parked, sealed = (_stored(store, hour) for hour in (8, 9, 10))
+    assert [entry.state for entry in (presumed, parked, sealed)] == [
+        State.PRESUMED,
+        State.PARKED,
+        State.SEALED,
+    ]
+    assert (presumed.begun, presumed.duplicates) == (2, 1)
+    assert steps.pending_quantity(store, NOW) == quantity(2)
+    steps.attempt(store, sealed.key, Duplicate(), NOW)
+    assert _stored(store, 10).duplicates == 1
+    store.close()
+
+
+def _stored(store: SqliteStore, hour: int) -> Entry:
+    return steps.stored(store, EntryKey(window(f"{hour:02d}:00"), 0), NOW)
+
+
+def _shape(file: Path) -> dict[str, object]:
+    """Each table's columns, by name, and each index: ALTER TABLE writes other text than CREATE."""
+    connection = sqlite3.connect(file)
+    shape: dict[str, object] = {}
+    for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
+        columns = connection.execute("SELECT * FROM pragma_table_xinfo(?)", (table,)).fetchall()
+        shape[table] = sorted(column[1:] for column in columns)
+        for index in connection.execute("SELECT * FROM pragma_index_list(?)", (table,)).fetchall():
+            keys = connection.execute("SELECT * FROM pragma_index_xinfo(?)", (index[1],))
+            shape[index[1]] = (*index[2:], [key[2:] for key in keys.fetchall()])
+    shape["version"] = connection.execute("PRAGMA user_version").fetchone()
+    connection.close()
+    return shape

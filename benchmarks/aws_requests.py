@@ -229,7 +229,12 @@ def measure(records: int) -> list[Cost]:
         os.environ.update(aws.environment)
         simulator = aws.simulator.simulator
         return [
-            meter(Cost("ours", records, "fifo"), simulator, tables.definitions(STACK), ours),
+            meter(
+                Cost("ours", records, "fifo"),
+                simulator,
+                [*tables.definitions(STACK), tables.mark_definition(STACK)],
+                ours,
+            ),
             meter(
                 Cost("plain", records, "standard"),
                 simulator,

@@ -51,7 +51,11 @@ class _CountingTable(Table):
         super().__init__(definition)
         self.units: Counter[str] = Counter()  # by table or index
         self.factor = 1
-        self._indexes = definition["GlobalSecondaryIndexes"]
+        self._indexes = definition.get("GlobalSecondaryIndexes", [])
+
+    def pay_for(self, refused: Item) -> None:
+        """Count what is not written."""
+        self.units[self.name] += _kilobytes(refused)
 
     def keep(self, kept: Item, visible_at: Callable[[], int]) -> None:
         """Count, and write."""
@@ -153,8 +157,10 @@ class RequestUnits:
             is_repeated = True
         except ClientError:
             is_repeated = False
-        # What is refused costs, too; but nothing is, where nobody else is at work.
-        assert is_done and is_repeated, f"{operation}: {is_done} there, {is_repeated} in the copy"
+        assert is_done == is_repeated, f"{operation}: {is_done} there, {is_repeated} in the copy"
+        if not is_done:  # What is refused costs, too; nobody else is at work, only the mark is new
+            assert operation == "PutItem", f"{operation} is refused"
+            self._tables[parameters["TableName"]].pay_for(parameters["Item"])
 
 
 def with_bytes(value: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +175,8 @@ def _read_units(operation: str, parameters: dict[str, Any], parsed: dict[str, An
         found = [_reads(size_of(item)) for item in parsed["Responses"].get(table, ())]
         units = sum(found) + len(asked["Keys"]) - len(found)  # one for a key that nothing has
         return units if asked.get("ConsistentRead") else units / 2
-    units = _reads(sum(map(size_of, parsed["Items"])))
+    items = [parsed.get("Item", {})] if operation == "GetItem" else parsed["Items"]
+    units = _reads(sum(map(size_of, items)))
     return units if parameters.get("ConsistentRead") else units / 2
 
 

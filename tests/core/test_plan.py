@@ -247,12 +247,16 @@ def test_own_and_carried_usage_of_the_same_tags_is_one_allocation() -> None:
 
 
 def test_a_window_has_at_most_five_tag_keys() -> None:
-    groups = [group("09:00", 1, tagged=tags(**{f"key{number}": "x"})) for number in range(7)]
-    made = planned(groups, "13:10")
-    for sealing in made.sealings:
-        keys = {key for tagged, _q in sealing.entry.allocations for key, _v in tagged}
-        assert len(keys) <= 5
-    assert sum(sealing.entry.quantity.units for sealing in made.sealings) == 7
+    """The most used sets keep their tags; the others are billed at once, without theirs."""
+    groups = [group("09:00", 1 + n, tagged=tags(**{f"key{n}": "x"})) for n in range(7)]
+    made = planned([*groups, group("09:00", 5)], "13:10")
+    [sealing] = made.sealings
+    keys = {key for tagged, _q in sealing.entry.allocations for key, _v in tagged}
+    assert keys == {f"key{number}" for number in range(2, 7)}
+    assert sealing.entry.quantity == quantity(28 + 5)
+    assert sealing.entry.allocations[0] == Allocation((), quantity(5 + 1 + 2))
+    [alarm] = made.alarms
+    assert (alarm.kind, alarm.quantity) == (AlarmKind.WITHOUT_TAGS, quantity(3))
 
 
 def test_a_window_has_at_most_2500_allocations() -> None:
@@ -261,9 +265,42 @@ def test_a_window_has_at_most_2500_allocations() -> None:
         for number in range(ALLOCATIONS_MAX + 7)
     ]
     made = planned(groups, "13:10")
-    counts = sorted(len(sealing.entry.allocations) for sealing in made.sealings)
-    assert counts == [7, ALLOCATIONS_MAX]
-    assert sum(sealing.entry.quantity.units for sealing in made.sealings) == ALLOCATIONS_MAX + 7
+    [sealing] = made.sealings
+    assert len(sealing.entry.allocations) == ALLOCATIONS_MAX
+    assert sealing.entry.allocations[0] == Allocation((), quantity(8))
+    assert sealing.entry.quantity.units == ALLOCATIONS_MAX + 7
+    [alarm] = made.alarms
+    assert alarm.window == window("09:00")
+    assert alarm.text == (
+        "the window has 2507 sets of tags, and AWS takes 2500 with 5 different keys and 900 KB: 8 "
+        "sets with 8 of 2507 are billed without tags, the smallest first. The sum is billed in "
+        "full. Use fewer tag values and keys in an hour, such as a team in the place of a request"
+    )
+
+
+def test_as_many_tag_sets_as_aws_takes_keep_their_tags() -> None:
+    groups = [
+        group("09:00", 1, tagged=tags(team=f"{number:04d}")) for number in range(ALLOCATIONS_MAX)
+    ]
+    made = planned(groups, "13:10")
+    assert len(made.sealings[0].entry.allocations) == ALLOCATIONS_MAX
+    assert all(each.tags for each in made.sealings[0].entry.allocations)
+    assert made.alarms == ()
+    made = planned([*groups, group("09:00", 1)], "13:10")  # the untagged rest takes a place
+    assert made.sealings[0].entry.allocations[0] == Allocation((), quantity(2))
+    assert [alarm.quantity for alarm in made.alarms] == [quantity(1)]
+
+
+def test_carried_tags_go_where_they_are_kept() -> None:
+    late = group("10:00", 2, tagged=tags(f="1"))
+    five = tags(a="1", b="1", c="1", d="1", e="1")
+    groups = [group("10:00", 1, tagged=five), late]
+    made = planned(groups, "13:10", book([window("10:00")]))
+    assert placed(made) == {"11-20T12:00": "1", "11-20T11:00": "2"}
+    # Where no other window is free it is billed without them.
+    made = planned(groups, "13:10", book([window("10:00"), window("11:00")]))
+    assert placed(made) == {"11-20T12:00": "3"}
+    assert [alarm.kind for alarm in made.alarms] == [AlarmKind.WITHOUT_TAGS]
 
 
 def test_a_window_given_back_is_sealed_as_the_next_of_its_serials() -> None:

@@ -22,6 +22,7 @@ from tests.worlds.schedules import (
     people,
     recording,
     restoring,
+    rules,
     sealing,
     sending,
     table,
@@ -101,6 +102,12 @@ MUTATIONS = (
         "a window above what AWS can take is never accepted",
         planning.forget_the_cap,
         (sealing.more_than_one_window_can_bill,),
+    ),
+    Mutation(
+        "usage that AWS takes no tags for is billed without them",
+        "the surplus waits for a window for ever, more of it every hour, and nobody is told",
+        planning.carry_what_has_too_many_tags,
+        (rules.more_sets_of_tags_than_aws_takes, rules.more_keys_of_tags_than_aws_takes),
     ),
     Mutation(
         "an entry that follows a released one has a name of its own",

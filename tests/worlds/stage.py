@@ -174,6 +174,7 @@ class Stage(World):
         """Other settings, such as late=LateUsage.REJECT."""
         policy = replace(self.mix.policy, **changes)
         self.mix = self.endings.mix = replace(self.mix, policy=policy)
+        self.auditor._tag_sets_max = policy.tag_sets_max
 
     def reads(self, **readings: Any) -> None:
         """AWS reads its rules so."""

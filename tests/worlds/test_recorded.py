@@ -117,6 +117,6 @@ def test_a_month_in_its_grace_takes_what_is_older_than_a_day(
     accepted: Any = SimpleNamespace(
         content=SimpleNamespace(stamp=stamp_s * 1_000_000), at=(NEW_YEAR_S + after_s) * 1_000_000
     )
-    auditor = Auditor(aws, timedelta(hours=24), 0)
+    auditor = Auditor(aws, timedelta(hours=24), 0, 2_500)
     with pytest.raises(Violation) if is_late else nullcontext():
         auditor._check_in_time((METER, stamp_s // 3_600), accepted)

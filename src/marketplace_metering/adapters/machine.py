@@ -38,7 +38,7 @@ class LogNotifier:
         for alarm in alarms:
             by_kind.setdefault(alarm.kind, []).append(alarm)
         for kind, same in by_kind.items():
-            is_news = kind in (AlarmKind.CARRIED_ACROSS_MONTH, AlarmKind.PARKED)
+            is_news = kind is AlarmKind.PARKED or not kind.is_unbilled
             level = logging.WARNING if is_news else logging.ERROR
             # What was refused at the door was told there, line by line.
             lines = 0 if kind is AlarmKind.REFUSED_INPUT else LINES_PER_KIND

@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.metrics import MetricUnit
 
-from marketplace_metering.core.ledger import Alarm, AlarmKind, State
+from marketplace_metering.core.ledger import Alarm, State
 from marketplace_metering.core.limits import WINDOW_LENGTH
 from marketplace_metering.jobs.seal import SealReport
 from marketplace_metering.jobs.submit import Stop, SubmitReport
@@ -102,6 +102,6 @@ class MetricNotifier:
     """Counts what people are told about."""
 
     def notify(self, alarms: Sequence[Alarm]) -> None:
-        """All of it but what is billed after all."""
-        failed = [each for each in alarms if each.kind is not AlarmKind.CARRIED_ACROSS_MONTH]
+        """All of it but what is billed in full."""
+        failed = [each for each in alarms if each.kind.is_unbilled]
         count(Name.FAILED_USAGE, len(failed))

@@ -14,10 +14,11 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple, Self
 
+from marketplace_metering.core.allocations import allocate
 from marketplace_metering.core.hours import UsageHour, deadline_of, epoch_ms, from_ms, stamp_of
 from marketplace_metering.core.identity import Window
-from marketplace_metering.core.ledger import Alarm, AlarmKind, Allocation, Entry, Line, State
-from marketplace_metering.core.limits import ALLOCATIONS_MAX, QUANTITY_MICROS_MAX
+from marketplace_metering.core.ledger import Alarm, AlarmKind, Entry, Line, State
+from marketplace_metering.core.limits import QUANTITY_MICROS_MAX
 from marketplace_metering.core.plan import Book, Group, Plan, Sealing
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import Quantity, total
@@ -93,9 +94,7 @@ class _Held:
     micros_by_tags: dict[Tags, int] = field(default_factory=dict)
 
     def fits(self, group: Group) -> bool:
-        tag_sets = self.micros_by_tags.keys() | {group.tags}
-        fits = self.micros + group.quantity.micros <= QUANTITY_MICROS_MAX
-        return fits and len(tag_sets) <= ALLOCATIONS_MAX
+        return self.micros + group.quantity.micros <= QUANTITY_MICROS_MAX
 
     def take(self, group: Group) -> None:
         self.groups.append(group)
@@ -149,7 +148,7 @@ def _sealing(held: _Held, book: Book, why: str, policy: Policy) -> Sealing:
         stamp=stamp,
         deadline=deadline_of(stamp, policy.window_length),
         lines=tuple(_lines(held.groups)),
-        allocations=_allocations(held.micros_by_tags),
+        allocations=allocate(held.micros_by_tags, policy.tag_sets_max).allocations,
         retry_at=stamp + policy.clock_margin,
         state=State.UNRESOLVED,
         begun=1,  # what may have been sent of it since the copy
@@ -173,11 +172,3 @@ def _lines(groups: Sequence[Group]) -> Iterator[Line]:
     for hour, some in sorted(by_hour.items()):
         quantity = total(group.quantity for group in some)
         yield Line(hour, quantity, sum(group.record_count for group in some))
-
-
-def _allocations(micros_by_tags: dict[Tags, int]) -> tuple[Allocation, ...]:
-    if micros_by_tags.keys() == {()}:
-        return ()
-    return tuple(
-        Allocation(tags, Quantity(micros)) for tags, micros in sorted(micros_by_tags.items())
-    )

@@ -162,11 +162,17 @@ class AlarmKind(StrEnum):
     REFUSED_INPUT = "refused input"
     LATE_REJECTED = "late usage rejected"
     CARRIED_ACROSS_MONTH = "carried into another month"
+    WITHOUT_TAGS = "billed without tags"
     PARKED = "parked"
     RELEASED = "released"
     UNRESOLVED = "unresolved"
     WRITTEN_OFF = "written off"
     RESTORED = "restored copy"
+
+    @property
+    def is_unbilled(self) -> bool:
+        """Whether its quantity is not billed, or may not be: elsewhere, or without tags, it is."""
+        return self not in (AlarmKind.CARRIED_ACROSS_MONTH, AlarmKind.WITHOUT_TAGS)
 
 
 @dataclass(frozen=True, slots=True)

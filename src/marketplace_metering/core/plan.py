@@ -3,7 +3,8 @@
 Oldest usage first. A group goes into its own hour if that is closed, free and still in time;
 otherwise it is carried into a later closed hour of the same meter: its own month first, then an
 hour whose own usage keeps its place, then the newest because it has the most time left. What
-finds no place stays pending for the next run. One book is planned at a time, so that an hour used
+finds no place stays pending for the next run. Tags take no part in that: what is above AWS's limits
+is billed without them (`core.allocations`). One book is planned at a time, so that an hour used
 by product code is never used by licence as well: whichever usage is older takes the hour, the
 other is carried.
 """
@@ -15,15 +16,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from marketplace_metering.core.allocations import Allocated, allocate, allocation_bytes
 from marketplace_metering.core.hours import UsageHour, deadline_of, stamp_of
 from marketplace_metering.core.identity import BookKey, Meter, Window
-from marketplace_metering.core.ledger import Alarm, AlarmKind, Allocation, Entry, EntryKey, Line
-from marketplace_metering.core.limits import (
-    ALLOCATIONS_MAX,
-    ENTRY_BYTES_MAX,
-    QUANTITY_MICROS_MAX,
-    TAGS_MAX,
-)
+from marketplace_metering.core.ledger import Alarm, AlarmKind, Entry, EntryKey, Line
+from marketplace_metering.core.limits import ENTRY_BYTES_MAX, QUANTITY_MICROS_MAX, TAGS_MAX
 from marketplace_metering.core.policy import LateUsage, Policy, Scope
 from marketplace_metering.core.quantity import Quantity, total
 from marketplace_metering.core.record import Tags
@@ -109,25 +106,26 @@ class _Draft:
     allocation_bytes: int = 0
     earliest_own_ns: int | None = None
 
-    def fits(self, group: Group) -> bool:
-        if self.micros + group.quantity.micros > QUANTITY_MICROS_MAX:
-            return False
+    def has_room_for(self, group: Group) -> bool:
+        return self.micros + group.quantity.micros <= QUANTITY_MICROS_MAX
+
+    def keeps_tags_of(self, group: Group, sets_max: int) -> bool:
+        """Whether the group's tags find a place: usage is never kept waiting for one."""
         if group.tags in self.micros_by_tags:
             return True
-        # [Q11] five tags may be meant per record, so a window has no more than five distinct keys.
         return (
-            len(self.micros_by_tags) < ALLOCATIONS_MAX
+            len(self.micros_by_tags) < sets_max
             and len(self.tag_keys.union(key for key, _value in group.tags)) <= TAGS_MAX
-            and self.allocation_bytes + _allocation_bytes(group.tags) <= ENTRY_BYTES_MAX
+            and self.allocation_bytes + allocation_bytes(group.tags) <= ENTRY_BYTES_MAX
         )
 
-    def fits_beside(self, other: _Draft, group: Group) -> bool:
-        """Whether this, the other draft and a group surely fit into one window."""
+    def fits_beside(self, other: _Draft, group: Group, sets_max: int) -> bool:
+        """Whether this, the other draft and a group surely fit into one window, tags and all."""
         keys = self.tag_keys.union(other.tag_keys, (key for key, _value in group.tags))
-        added_bytes = other.allocation_bytes + _allocation_bytes(group.tags)
+        added_bytes = other.allocation_bytes + allocation_bytes(group.tags)
         return (
             self.micros + other.micros + group.quantity.micros <= QUANTITY_MICROS_MAX
-            and len(self.micros_by_tags) + len(other.micros_by_tags) < ALLOCATIONS_MAX
+            and len(self.micros_by_tags) + len(other.micros_by_tags) < sets_max
             and len(keys) <= TAGS_MAX
             and self.allocation_bytes + added_bytes <= ENTRY_BYTES_MAX
         )
@@ -139,7 +137,7 @@ class _Draft:
         if group.tags not in self.micros_by_tags:
             self.micros_by_tags[group.tags] = 0
             self.tag_keys.update(key for key, _value in group.tags)
-            self.allocation_bytes += _allocation_bytes(group.tags)
+            self.allocation_bytes += allocation_bytes(group.tags)
         self.micros_by_tags[group.tags] += group.quantity.micros
 
     def stamp(self) -> datetime:
@@ -161,11 +159,6 @@ def _age(group: Group) -> tuple[object, ...]:
     licence = group.meter.license_arn or ""
     size = (group.quantity, group.record_count)
     return (group.hour, group.earliest_ns, licence, group.tags, *size)
-
-
-def _allocation_bytes(tags: Tags) -> int:
-    """At least what one allocation takes in the request body (tags are ASCII)."""
-    return 64 + sum(32 + len(key) + len(value) for key, value in tags)
 
 
 class _Planner:
@@ -216,13 +209,24 @@ class _Planner:
             self.waiting.append((group, Waits.NO_WINDOW))
             return
         month = group.hour.month
-        best = min(takers, key=lambda w: (w.hour.month != month, self.displaces(w, group)))
+        best = min(
+            takers,
+            key=lambda window: (
+                window.hour.month != month,
+                self.displaces(window, group),
+                not self.keeps_tags_in(window, group),
+            ),
+        )
         self.take(best, group)
         if best.hour.month != month:
             self.report_other_month(group, best.hour)
 
+    def keeps_tags_in(self, window: Window, group: Group) -> bool:
+        draft = self.drafts.get(window)
+        return draft is None or draft.keeps_tags_of(group, self.policy.tag_sets_max)
+
     def displaces(self, window: Window, group: Group) -> bool:
-        """Whether usage of the window's own hour would lose its place to the carried group.
+        """Whether usage of the window's own hour would lose its place, or its tags, to the group.
 
         Only earlier hours have been planned when this is asked: no claim is in a draft yet.
         """
@@ -230,7 +234,7 @@ class _Planner:
             return True
         claim = self.claims.get(window)
         draft = self.drafts.get(window, _Draft(window))
-        return claim is not None and not claim.fits_beside(draft, group)
+        return claim is not None and not claim.fits_beside(draft, group, self.policy.tag_sets_max)
 
     def later_hours(self, used_in: UsageHour) -> list[UsageHour]:
         """Closed hours after the usage that AWS may still accept, the newest first."""
@@ -252,7 +256,7 @@ class _Planner:
         if window in self.book.live or identity != window.meter.is_licensed:
             return False
         draft = self.drafts.get(window)
-        if draft is not None and not draft.fits(group):
+        if draft is not None and not draft.has_room_for(group):
             return False
         return self.is_in_time(window, group)
 
@@ -285,6 +289,19 @@ class _Planner:
         window = Window(group.meter, hour)
         self.alarms.append(Alarm(kind, window, group.quantity, text, self.now))
 
+    def report_tags(self, draft: _Draft, allocated: Allocated) -> None:
+        text = (
+            f"the window has {allocated.sets} sets of tags, and AWS takes "
+            f"{self.policy.tag_sets_max} with {TAGS_MAX} different keys and "
+            f"{ENTRY_BYTES_MAX // 1_000} KB: {allocated.sets_without} sets with "
+            f"{allocated.quantity_without} of {Quantity(draft.micros)} are billed without tags, "
+            "the smallest first. The sum is billed in full. Use fewer tag values and keys in an "
+            "hour, such as a team in the place of a request"
+        )
+        self.alarms.append(
+            Alarm(AlarmKind.WITHOUT_TAGS, draft.window, allocated.quantity_without, text, self.now)
+        )
+
     def finish(self) -> Plan:
         sealings = tuple(self.seal(draft) for draft in self.drafts.values())
         return Plan(
@@ -294,6 +311,9 @@ class _Planner:
     def seal(self, draft: _Draft) -> Sealing:
         stamp = draft.stamp()
         serial = sum(key.window == draft.window for key in self.book.released)
+        allocated = allocate(draft.micros_by_tags, self.policy.tag_sets_max)
+        if allocated.sets_without:
+            self.report_tags(draft, allocated)
         entry = Entry(
             window=draft.window,
             serial=serial,
@@ -301,7 +321,7 @@ class _Planner:
             stamp=stamp,
             deadline=deadline_of(stamp, self.policy.window_length),
             lines=_lines(draft.groups),
-            allocations=_allocations(draft.micros_by_tags),
+            allocations=allocated.allocations,
             retry_at=stamp + self.policy.clock_margin,
         )
         return Sealing(entry, tuple(draft.groups))
@@ -316,13 +336,4 @@ def _lines(groups: Sequence[Group]) -> tuple[Line, ...]:
             sum(group.record_count for group in groups if group.hour == hour),
         )
         for hour in hours
-    )
-
-
-def _allocations(micros_by_tags: dict[Tags, int]) -> tuple[Allocation, ...]:
-    """One allocation for each set of tags; none at all where no usage is tagged [M10]."""
-    if micros_by_tags.keys() == {()}:
-        return ()
-    return tuple(
-        Allocation(tags, Quantity(micros)) for tags, micros in sorted(micros_by_tags.items())
     )

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from marketplace_metering.core.limits import REQUESTS_PER_SECOND_QUOTA, WINDOW_LENGTH
+from marketplace_metering.core.limits import (
+    ALLOCATIONS_MAX,
+    REQUESTS_PER_SECOND_QUOTA,
+    WINDOW_LENGTH,
+)
 
 
 class LateUsage(StrEnum):
@@ -39,6 +43,7 @@ class Policy:
     patience: timedelta = timedelta(seconds=20)  # how long a run waits for what is due again
     failures_in_a_row_max: int = 5  # unanswered or throttled calls after which a run gives up
     requests_per_second: float = 5.0  # [Q22] the quota of 10 is shared with other software
+    tag_sets_max: int = ALLOCATIONS_MAX  # in a window, the untagged rest included
     late: LateUsage = LateUsage.CARRY
     late_by_product: Mapping[str, LateUsage] = field(default_factory=dict)
 
@@ -56,6 +61,8 @@ class Policy:
             value = getattr(self, name)
             if not shortest <= value <= longest:
                 raise InvalidSettingError(name, value, f"from {shortest} to {longest}")
+        if not 1 <= self.tag_sets_max <= ALLOCATIONS_MAX:
+            raise InvalidSettingError("tag_sets_max", self.tag_sets_max, f"1 to {ALLOCATIONS_MAX}")
         if self.failures_in_a_row_max < 1:
             raise InvalidSettingError(
                 "failures_in_a_row_max", self.failures_in_a_row_max, "at least 1"

@@ -54,6 +54,15 @@ def forget_months(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Planner, "carry", carry)
 
 
+def carry_what_has_too_many_tags(patch: pytest.MonkeyPatch) -> None:
+    original = Planner.is_open_for
+
+    def is_open_for(self: Any, window: Any, group: Any) -> bool:
+        return self.keeps_tags_in(window, group) and original(self, window, group)
+
+    patch.setattr(Planner, "is_open_for", is_open_for)
+
+
 def forget_the_cap(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(plan, "QUANTITY_MICROS_MAX", 10**30)
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import ModuleType
 
-from tests.worlds.schedules import answers, people, recording, restoring, sealing, sending, table
+from tests.worlds.schedules import (
+    answers,
+    people,
+    recording,
+    restoring,
+    rules,
+    sealing,
+    sending,
+    table,
+)
 from tests.worlds.stage import Stage
 
 Schedule = Callable[[Stage], None]
@@ -23,7 +32,7 @@ def _of(module: ModuleType) -> list[Schedule]:
     ]
 
 
-MODULES = (recording, sealing, sending, answers, people, restoring, table)
+MODULES = (recording, sealing, rules, sending, answers, people, restoring, table)
 ALL = [each for module in MODULES for each in _of(module)]
 OF_DYNAMODB = tuple(_of(table))
 # What they put to the test is the embedded store's own second line of defence.

@@ -21,6 +21,7 @@ ADVICE = {
     AlarmKind.REFUSED_INPUT: "not metered until it is corrected and recorded again",
     AlarmKind.LATE_REJECTED: "not billed, because late usage is rejected by your setting",
     AlarmKind.CARRIED_ACROSS_MONTH: "billed, but in another month than it was used in",
+    AlarmKind.WITHOUT_TAGS: "billed in full; AWS takes no more sets of tags for a window",
     AlarmKind.PARKED: "AWS refuses it; it is tried again hourly until its deadline",
     AlarmKind.RELEASED: "its deadline passed unbilled; correct and retry it, or write it off",
     AlarmKind.UNRESOLVED: "it may or may not be billed; compare with CloudTrail and resolve it",

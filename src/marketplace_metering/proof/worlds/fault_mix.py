@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, get_args, get_type_hints
 
+from marketplace_metering.core.limits import ALLOCATIONS_MAX
 from marketplace_metering.core.policy import LateUsage, Policy
 from marketplace_metering.proof.worlds.timeline import Span
 from marketplace_metering.simulator import Readings
@@ -106,7 +107,7 @@ def draw(seed: int) -> Mix:
         seed=seed,
         starts_at=starts_at,
         hours=hours,
-        policy=_policy(random, window_hours),
+        policy=_policy(random, window_hours, seed),
         readings=_readings(random, window_hours),
         one_in={
             kind: _between(random, bounds)
@@ -147,9 +148,12 @@ def _starts_at(random: Random) -> datetime:
     return end - timedelta(minutes=random.randint(0, 24 * 60))
 
 
-def _policy(random: Random, window_hours: int) -> Policy:
+def _policy(random: Random, window_hours: int, seed: int) -> Policy:
     late = random.choice((LateUsage.CARRY,) * 6 + (LateUsage.REJECT, LateUsage.HOLD))
+    # AWS's limit is 2,500 sets of tags: the same happens with a limit that a small world can reach.
+    of_tags = Random(f"tags {seed}")  # noqa: S311 - chance of its own: worlds stay as they were
     return Policy(
+        tag_sets_max=of_tags.choice((ALLOCATIONS_MAX, ALLOCATIONS_MAX, 3, 2)),
         grace=timedelta(minutes=random.choice((0, 5, 5, 5, 30))),
         window_length=timedelta(hours=window_hours),
         late=late,

@@ -61,6 +61,10 @@ class Endings:
         is_freed = entry.window in self.auditor.recorded.freed_by_person
         if entry.state == "released" and not is_freed:
             due.append("released")
+        # What is held after a restore is sent by nobody.
+        is_restored = self.auditor.billed_units.is_restored
+        if entry.name in self.auditor.without_tags and not is_restored:
+            due.append("billed without tags")
         if any(month_of(line[0]) != month_of(entry.hour) for line in entry.lines):
             due.append("carried into another month")
         return due

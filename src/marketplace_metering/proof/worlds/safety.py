@@ -13,13 +13,20 @@ from datetime import UTC, datetime, timedelta
 from marketplace_metering.proof.worlds.aws import SimulatedAws
 from marketplace_metering.proof.worlds.expected_usage import Recorded, Window, shown
 from marketplace_metering.proof.worlds.restores import SETTLED_FOR_GOOD, BilledUnits
-from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snapshot, UsageRow
+from marketplace_metering.proof.worlds.snapshot import (
+    EntryRow,
+    MeterName,
+    Snapshot,
+    Tags,
+    UsageRow,
+)
 from marketplace_metering.proof.worlds.timeline import at as instant
 from marketplace_metering.proof.worlds.timeline import month_of
 from marketplace_metering.simulator.audit import Accepted
 
 WHOLE_MAX = 2_147_483_647_000_000
 MONTH_CLOSES = timedelta(hours=6)
+TAG_KEYS_MAX = 5  # [Q11] of one window
 # Where an entry may be found later, from where it was seen.
 LATER: Mapping[str, frozenset[str]] = {
     "billed": frozenset(),
@@ -38,9 +45,13 @@ class Violation(BaseException):
 class Auditor:
     """What must be true, and the exception when it is not."""
 
-    def __init__(self, aws: SimulatedAws, window_length: timedelta, skew_s: int) -> None:
+    def __init__(
+        self, aws: SimulatedAws, window_length: timedelta, skew_s: int, tag_sets_max: int
+    ) -> None:
         self._aws = aws
         self._window_length = window_length
+        self._tag_sets_max = tag_sets_max
+        self.without_tags: set[str] = set()  # entries of which some usage lost its tags
         self._skew_s = skew_s
         self.may_seal_open_hours = False  # somebody asked for it
         self._accepted_seen = 0
@@ -138,6 +149,8 @@ class Auditor:
                     raise Violation(f"a released entry still holds usage: {_said(entry)}")
                 continue
             _check_sums(entry, members)
+            if _check_allocations(entry, members, self._tag_sets_max):
+                self.without_tags.add(entry.name)
         if by_entry:
             raise Violation(f"usage is covered by entries that do not exist: {list(by_entry)}")
 
@@ -241,7 +254,6 @@ class Auditor:
 
 def _check_sums(entry: EntryRow, members: list[UsageRow]) -> None:
     lines: dict[int, list[int]] = {}
-    tags: Counter[tuple[tuple[str, str], ...]] = Counter()
     for row in members:
         if row.meter != entry.meter or row.hour > entry.hour:
             raise Violation(f"{row} is billed in a window of another meter or an earlier hour")
@@ -250,15 +262,39 @@ def _check_sums(entry: EntryRow, members: list[UsageRow]) -> None:
         line = lines.setdefault(row.hour, [0, 0])
         line[0] += row.micros
         line[1] += 1
-        tags[row.tags] += row.micros
     found = tuple((hour, *line) for hour, line in sorted(lines.items()))
     if found != entry.lines or sum(line[1] for line in entry.lines) != entry.micros:
         raise Violation(f"{_said(entry)} has members {found} and lines {entry.lines}")
-    if set(tags) == {()}:
+
+
+def _check_allocations(entry: EntryRow, members: list[UsageRow], sets_max: int) -> bool:
+    """Each set of tags has its usage; what AWS's limits leave out is untagged: was there such?"""
+    used: Counter[Tags] = Counter()
+    for row in members:
+        used[row.tags] += row.micros
+    if set(used) == {()}:
         if entry.allocations:
             raise Violation(f"{_said(entry)} has allocations without any tag")
-    elif dict(entry.allocations) != dict(tags):
-        raise Violation(f"{_said(entry)} allocates {entry.allocations} of {dict(tags)}")
+        return False
+    allocated = dict(entry.allocations)
+    is_too_much = len(used) > sets_max or len(_tag_keys(used)) > TAG_KEYS_MAX
+    if not is_too_much and allocated == dict(used):
+        return False
+    untagged = allocated.pop((), 0)
+    is_right = (
+        is_too_much
+        and len(allocated) < sets_max
+        and len(_tag_keys(allocated)) <= TAG_KEYS_MAX
+        and all(used[tags] == micros for tags, micros in allocated.items())
+        and untagged == entry.micros - sum(allocated.values())
+    )
+    if not is_right:
+        raise Violation(f"{_said(entry)} allocates {entry.allocations} of {dict(used)}")
+    return True
+
+
+def _tag_keys(sets: Iterable[Tags]) -> set[str]:
+    return {key for tags in sets for key, _value in tags}
 
 
 def _peculiarities(entry: EntryRow) -> Iterator[str]:

@@ -60,7 +60,8 @@ class World:
         self.perils = perils or Perils(_random("perils", mix), mix.one_in, self)
         self.cast = cast = cast or draw_cast(mix, _random("cast", mix))
         self.aws = SimulatedAws(mix, cast, _random("aws", mix), lambda: self.now_us, self.tell)
-        self.auditor = Auditor(self.aws, mix.policy.window_length, mix.skew_s)
+        policy = mix.policy
+        self.auditor = Auditor(self.aws, policy.window_length, mix.skew_s, policy.tag_sets_max)
         self.endings = Endings(mix, cast, self.aws, self.auditor)
         self._under_way: list[int] = []  # when each of the runs began, one inside the other
         self._kinds: list[str] = []  # what each of them does

@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from marketplace_metering.proof.fake_dynamodb import limits
 from marketplace_metering.proof.fake_dynamodb.expressions import (
     Condition,
     Item,
@@ -29,6 +30,7 @@ from marketplace_metering.proof.worlds.fault_injection import (
 
 READING = frozenset({"Query", "Scan", "GetItem", "BatchGetItem"})
 Response = dict[str, Any]
+INVALID = "ValidationException"
 REFUSED = "The conditional request failed"
 
 
@@ -105,6 +107,7 @@ class FakeDynamoDb:
         return self._request("Scan", lambda: self._page(wanted, None))
 
     def _page(self, wanted: Mapping[str, Any], condition: str | None) -> Response:
+        _valid("Query", limits.expression_fault(wanted))
         table = self.tables[wanted["TableName"]]
         index = table.indexes[wanted["IndexName"]] if "IndexName" in wanted else None
         assert index is None or not wanted.get("ConsistentRead"), "an index is never consistent"
@@ -128,9 +131,10 @@ class FakeDynamoDb:
                 after = (comparable(key[shown.partition]), *after)
             rows = [row for row in rows if row[0] > after]
         limit = min(wanted.get("Limit", 10**9), self.injector.faults.page)
-        page = [dict(item) for _position_, item in rows[:limit]]
+        shown_rows = limits.page(rows, limit, table.largest)
+        page = [dict(item) for _position_, item in shown_rows]
         answer: Response = {"Items": page, "Count": len(page)}
-        if len(rows) > limit:
+        if len(rows) > len(page):
             answer["LastEvaluatedKey"] = _key_attributes(table, index, page[-1])
         return answer
 
@@ -139,6 +143,7 @@ class FakeDynamoDb:
         table = self.tables[wanted["TableName"]]
 
         def done() -> Response:
+            _valid("GetItem", limits.key_fault(table, wanted["Key"]))
             found = table.get(table.key_of(wanted["Key"]))
             return {} if found is None else {"Item": dict(found)}
 
@@ -150,7 +155,9 @@ class FakeDynamoDb:
         def done() -> Response:
             ((name, asked),) = wanted["RequestItems"].items()
             table, keys = self.tables[name], asked["Keys"]
-            assert 1 <= len(keys) <= 100, f"{len(keys)} keys"
+            _valid("BatchGetItem", limits.count_fault("keys", keys, limits.GETS))
+            for key in keys:
+                _valid("BatchGetItem", limits.key_fault(table, key))
             _no_twice("BatchGetItem", [table.key_of(key) for key in keys])
             now = self._part_of(keys)
             found = [table.get(table.key_of(key)) for key in now]
@@ -175,10 +182,12 @@ class FakeDynamoDb:
         )
 
     def _write_alone(self, operation: str, kind: str, wanted: Mapping[str, Any]) -> Response:
+        _valid(operation, self._fault(wanted, kind))
         refusal = self._refusal(wanted, kind)
         if refusal is not None:
             there = {"Item": refusal["Item"]} if "Item" in refusal else {}
             raise _error(operation, "ConditionalCheckFailedException", REFUSED, **there)
+        _valid(operation, self._fault_after(wanted, kind))
         self._write(wanted, kind)
         return {}
 
@@ -187,9 +196,12 @@ class FakeDynamoDb:
 
         def done() -> Response:
             ((name, puts),) = wanted["RequestItems"].items()
-            assert 1 <= len(puts) <= 25, f"{len(puts)} items"
+            _valid("BatchWriteItem", limits.count_fault("items", puts, limits.PUTS))
             table = self.tables[name]
-            _no_twice("BatchWriteItem", [table.key_of(p["PutRequest"]["Item"]) for p in puts])
+            items = [put["PutRequest"]["Item"] for put in puts]
+            for item in items:
+                _valid("BatchWriteItem", limits.item_fault(table, item))
+            _no_twice("BatchWriteItem", [table.key_of(item) for item in items])
             now = self._part_of(puts)
             for put in now:
                 table.put(put["PutRequest"]["Item"], self.injector.visible_at)
@@ -208,16 +220,24 @@ class FakeDynamoDb:
         return self._request("TransactWriteItems", lambda: self._transact(wanted["TransactItems"]))
 
     def _transact(self, writes: Sequence[Mapping[str, Any]]) -> Response:
-        assert 1 <= len(writes) <= 100, f"{len(writes)} writes in a transaction"
+        operation = "TransactWriteItems"
+        _valid(operation, limits.count_fault("transactItems", writes, limits.WRITES))
         flat = [(kind, write) for each in writes for kind, write in each.items()]
-        _no_twice(
-            "TransactWriteItems", [(write["TableName"], *self._key(write)) for _k, write in flat]
-        )
+        for kind, write in flat:
+            _valid(operation, self._fault(write, kind))
+        at_most = len(flat) * max(table.largest for table in self.tables.values())
+        if at_most > limits.TRANSACTION_BYTES and (
+            sum(self._size(write) for _kind, write in flat) > limits.TRANSACTION_BYTES
+        ):
+            raise _error(operation, INVALID, limits.TRANSACTION_TOO_LARGE)
+        _no_twice(operation, [(write["TableName"], *self._key(write)) for _k, write in flat])
         if self.injector.fires("conflicts"):
             victim = self.injector.random.randrange(len(flat))
             codes = ("TransactionConflict" if n == victim else "None" for n in range(len(flat)))
             raise _cancelled([{"Code": code} for code in codes])
-        refusals = [self._refusal(write, kind) for kind, write in flat]
+        refusals = [
+            self._refusal(write, kind) or self._invalid(write, kind) for kind, write in flat
+        ]
         if any(refusal is not None for refusal in refusals):
             raise _cancelled([refusal or {"Code": "None"} for refusal in refusals])
         for kind, write in flat:
@@ -227,6 +247,32 @@ class FakeDynamoDb:
 
     def _key(self, write: Mapping[str, Any]) -> tuple[Any, Any]:
         return self.tables[write["TableName"]].key_of(write.get("Key") or write["Item"])
+
+    def _size(self, write: Mapping[str, Any]) -> int:
+        """What a part of a transaction counts for: the item that it leaves, or looks at."""
+        if "Item" in write:
+            return limits.size_of(write["Item"])
+        there = self.tables[write["TableName"]].get(self._key(write)) or write["Key"]
+        return limits.size_of(updated(there, write) if "UpdateExpression" in write else there)
+
+    def _fault(self, write: Mapping[str, Any], kind: str) -> str | None:
+        """What is wrong with a write before its condition is looked at."""
+        table = self.tables[write["TableName"]]
+        item = write["Item"] if kind == "Put" else write["Key"]
+        key_or_item = limits.item_fault if kind == "Put" else limits.key_fault
+        return key_or_item(table, item) or limits.expression_fault(write)
+
+    def _fault_after(self, write: Mapping[str, Any], kind: str) -> str | None:
+        """What is wrong with the item that an update would leave."""
+        if kind != "Update":
+            return None
+        table = self.tables[write["TableName"]]
+        there = table.get(self._key(write)) or write["Key"]
+        return limits.update_fault(table, updated(there, write))
+
+    def _invalid(self, write: Mapping[str, Any], kind: str) -> Response | None:
+        fault = self._fault_after(write, kind)
+        return None if fault is None else {"Code": "ValidationError", "Message": fault}
 
     def _refusal(self, write: Mapping[str, Any], kind: str) -> Response | None:
         there = self.tables[write["TableName"]].get(self._key(write))
@@ -251,9 +297,11 @@ class FakeDynamoDb:
     def batch_execute_statement(self, **wanted: Any) -> Response:  # noqa: ANN401 - as boto3
         """PartiQL statements, each by itself."""
         statements = wanted["Statements"]
-        assert 1 <= len(statements) <= 25, f"{len(statements)} statements"
 
         def done() -> Response:
+            operation = "BatchExecuteStatement"
+            _valid(operation, limits.count_fault("statements", statements, limits.STATEMENTS))
+            _valid(operation, limits.statement_fault(statements))
             if self.injector.fires("repeated"):
                 self._execute(statements)
             return self._execute(statements)
@@ -272,6 +320,9 @@ class FakeDynamoDb:
         if does.inserts is not None:
             if table.get(table.key_of(does.inserts)) is not None:
                 return {"Error": {"Code": "DuplicateItem", "Message": "there already"}}
+            fault = limits.item_fault(table, does.inserts)
+            if fault is not None:
+                return {"Error": {"Code": "ValidationError", "Message": fault}}
             table.keep(does.inserts, self.injector.visible_at)
             return {"TableName": table.name}
         there = table.get(table.key_of(does.where))
@@ -282,14 +333,23 @@ class FakeDynamoDb:
             if there is not None and wanted.get("ReturnValuesOnConditionCheckFailure"):
                 error["Item"] = dict(there)
             return {"Error": error}
-        changed = {name: value for name, value in there.items() if name not in does.removes}
-        table.keep({**changed, **does.sets}, self.injector.visible_at)
+        kept = {name: value for name, value in there.items() if name not in does.removes}
+        changed = {**kept, **does.sets}
+        fault = limits.update_fault(table, changed)
+        if fault is not None:
+            return {"Error": {"Code": "ValidationError", "Message": fault}}
+        table.keep(changed, self.injector.visible_at)
         return {"TableName": table.name}
+
+
+def _valid(operation: str, fault: str | None) -> None:
+    if fault is not None:
+        raise _error(operation, INVALID, fault)
 
 
 def _no_twice(operation: str, keys: Sequence[object]) -> None:
     if len(set(keys)) != len(keys):
-        raise _error(operation, "ValidationException", "one item twice in a request")
+        raise _error(operation, INVALID, "one item twice in a request")
 
 
 def _position(table: Table, index: Index | None, key: Item) -> tuple[Any, ...]:

@@ -102,8 +102,13 @@ class Table:
         self.name: str = definition["TableName"]
         self._definition = definition
         self.partition, self.sort = _names(definition)
+        self.key_types: dict[str, str] = {
+            each["AttributeName"]: each["AttributeType"]
+            for each in definition["AttributeDefinitions"]
+        }
         self.rows = Rows()
         self.writes = 0
+        self.largest = 0  # bytes of the largest item that was ever written
         self.written: dict[Key, None] = {}  # since an auditor looked
         own = (self.partition, self.sort)
         self.indexes = {

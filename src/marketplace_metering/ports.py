@@ -29,6 +29,7 @@ from typing import NamedTuple, Protocol
 
 from marketplace_metering.core.balance import Balance
 from marketplace_metering.core.batch import Batch
+from marketplace_metering.core.charter import Claim
 from marketplace_metering.core.copies import Mark, Sending
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Meter
@@ -336,7 +337,7 @@ class Recovery(Protocol):
     def gone(self, since: datetime) -> Iterator[Gone]:
         """What entries that were sealed from this instant on cover, and is recorded no more.
 
-        Only the usage records were restored. What was recorded and not sealed leaves no trace.
+        What was recorded and not sealed leaves no trace.
         """
 
 
@@ -382,10 +383,7 @@ class Notifier(Protocol):
     """Who is told about usage that is not billed as recorded."""
 
     def notify(self, alarms: Sequence[Alarm]) -> None:
-        """Deliver all of them, or raise: then all of them come again, with the next run.
-
-        An alarm may come twice, but never not at all (money rule 10).
-        """
+        """Deliver all of them, or raise: then all come again. Never not at all (money rule 10)."""
 
 
 class Clock(Protocol):
@@ -400,13 +398,14 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The world, as the jobs see it."""
+    """The world, as the jobs see it; `claim` is what the caller says of the ledger's place."""
 
     store: Store
     marketplace: Marketplace
     clock: Clock
     notifier: Notifier
     mark: HighWaterMark | None = None
+    claim: Callable[[], Claim] | None = None
 
 
 # --- Beside the jobs: what the functions on AWS need ----------------------------------------------

@@ -1,7 +1,8 @@
 """Settings from a TOML file and the environment; the environment wins.
 
     store = "sqlite:///metering.db"
-    region = "us-east-1"          # where the product is metered; never change it with usage unsent
+    region = "us-east-1"          # where the product is metered
+    account = "111122223333"      # the seller's; asked of AWS if it is not given
     requests_per_second = 5
     grace_seconds = 300
     late = "carry"
@@ -10,14 +11,17 @@
     [products.abc123xyz456]
     late = "reject"
 
-Every setting also has an environment variable: METERING_ and its name in capitals.
+Every setting also has an environment variable: METERING_ and its name in capitals. The region, the
+seller account, the late policies, the grace, the retention and the window length are the ledger's
+own (`core.charter`): they are written there once, and a setting that says otherwise is refused.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -31,20 +35,24 @@ class Settings:
     """How this deployment meters."""
 
     store: str
-    region: str | None  # None: the usual AWS settings decide
+    region: str | None  # None: the usual AWS settings, or the ledger's
     policy: Policy
-    record_retention: timedelta | None = None  # None: usage records are kept
+    record_retention: timedelta | None = None  # None: it is not said
+    account: str | None = None  # the seller's; None: AWS is asked
+    role_arn: str | None = None  # of the seller account, to report usage with
+    role_external_id: str = ""
+    said: Mapping[str, Any] = field(default_factory=dict)  # fields of `Policy` that are set
 
 
-def _days(name: str, value: object) -> timedelta | None:
+def days(name: str, value: object) -> timedelta:
     """0 keeps them. A day is the least: who deletes what was just billed cannot explain it."""
-    days = _number(name, value)
-    if days and not 1 <= days <= RETENTION_DAYS_MAX:
+    number = _number(name, value)
+    if number and not 1 <= number <= RETENTION_DAYS_MAX:
         raise InvalidSettingError(name, value, f"0, or 1 to {RETENTION_DAYS_MAX}")
-    return timedelta(days=days) if days else None
+    return timedelta(days=number)
 
 
-def _late(name: str, value: object) -> LateUsage:
+def late(name: str, value: object) -> LateUsage:
     try:
         return LateUsage(str(value))
     except ValueError:
@@ -79,9 +87,19 @@ POLICY_SETTINGS: Mapping[str, tuple[str, Callable[[str, object], Any]]] = {
     "retry_first_seconds": ("retry_first", _seconds),
     "patience_seconds": ("patience", _seconds),
     "requests_per_second": ("requests_per_second", _number),
-    "late": ("late", _late),
+    "late": ("late", late),
 }
-OTHER_SETTINGS = ("store", "region", "record_retention_days", "products")
+OTHER_SETTINGS = (
+    "store",
+    "region",
+    "account",
+    "role_arn",
+    "role_external_id",
+    "record_retention_days",
+    "products",
+)
+ACCOUNT = re.compile(r"[0-9]{12}")
+ROLE = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/.+")
 RETENTION_DAYS_MAX = 36_500
 
 
@@ -107,8 +125,27 @@ def load(environment: Mapping[str, str], path: str | None, store: str | None) ->
         store or str(values.get("store", STORE_DEFAULT)),
         str(values["region"]) if "region" in values else None,
         Policy(late_by_product=late_by_product, **fields),
-        _days("record_retention_days", values.get("record_retention_days", 0)),
+        days("record_retention_days", values["record_retention_days"])
+        if "record_retention_days" in values
+        else None,
+        _matching("account", values.get("account"), ACCOUNT, "12 digits, in quotes"),
+        _matching("role_arn", values.get("role_arn"), ROLE, "the ARN of an IAM role"),
+        str(values.get("role_external_id", "")),
+        {**fields, "late_by_product": late_by_product},
     )
+
+
+def account_of(role_arn: str) -> str:
+    """The account that a role belongs to."""
+    found = ROLE.fullmatch(role_arn)
+    assert found, "it was checked when it was read"
+    return found[1]
+
+
+def _matching(name: str, value: object, form: re.Pattern[str], rule: str) -> str | None:
+    if value is not None and not (isinstance(value, str) and form.fullmatch(value)):
+        raise InvalidSettingError(name, value, rule)
+    return value
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -129,5 +166,5 @@ def _late_by_product(products: object) -> dict[str, LateUsage]:
         if not isinstance(table, dict) or set(table) - {"late"}:
             raise InvalidSettingError(f"products.{product}", table, 'a table with late = "..."')
         if "late" in table:
-            chosen[product] = _late(f"products.{product}.late", table["late"])
+            chosen[product] = late(f"products.{product}.late", table["late"])
     return chosen

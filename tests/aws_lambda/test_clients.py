@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import boto3
 import pytest
 
-from marketplace_metering.adapters.aws import metering_api
+from marketplace_metering.adapters.aws import clients, metering_api
 from marketplace_metering.adapters.aws.clients import connect
 
 
@@ -49,3 +52,19 @@ def test_the_metering_api_gets_one_request_for_an_attempt(monkeypatch: pytest.Mo
     assert client.meta.config.retries["total_max_attempts"] == 1
     assert (client.meta.region_name, client.meta.config.read_timeout) == ("us-east-1", 30)
     assert metering_api.connect("eu-west-1").meta.region_name == "eu-west-1"
+
+
+def test_nobody_else_makes_sessions_or_clients() -> None:
+    """A second way to them would take its region from elsewhere, and meter there."""
+    source = Path(clients.__file__).parents[2]
+    makes = re.compile(r"boto3\.(session\.)?(Session|client|resource)\(|get_session\(\)")
+    makers = {
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        if makes.search(path.read_text())
+    }
+    assert makers == {
+        "adapters/aws/clients.py",
+        "adapters/aws/assumed_role.py",  # botocore's own sessions, with the region of `clients`
+        "proof/demo/aws_over_http.py",  # reaches nothing but the simulator
+    }

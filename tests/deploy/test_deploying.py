@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
+from marketplace_metering.adapters.dynamodb.items.keys import FACT
 from marketplace_metering.cli import deploy as commands
 from marketplace_metering.cli import template as template_command
 from marketplace_metering.cli.options import FAILED, OK, USAGE
+from marketplace_metering.core.charter import CHARTER, Claim, begun
+from marketplace_metering.core.policy import Policy
 from marketplace_metering.deploy import changes, stack, template
 from marketplace_metering.deploy.package import Package
 from tests.deploy import reading
@@ -291,3 +295,20 @@ def _aws(aws: Emulator, *arguments: object) -> None:
 
 def test_the_template_is_printed_as_it_is() -> None:
     assert _run(template_command.template).output == template.read()
+
+
+def test_a_region_that_is_not_the_ledgers_is_refused(session: boto3.session.Session) -> None:
+    _run(commands.deploy, "--stack", "placed", "--yes")
+    charter = begun(Claim(region="us-east-1"), Policy())
+    item = {"pk": {"S": FACT}, "sk": {"S": CHARTER}, "value": {"S": str(charter)}}
+    session.client("dynamodb").put_item(TableName="placed-MeteringLedger", Item=item)
+
+    moved = ("--stack", "placed", "--yes", "--metering-region", "eu-west-1")
+    refused = _run(commands.deploy, *moved)
+    assert refused.exit_code == FAILED
+    assert "says eu-west-1, the ledger of stack placed says us-east-1" in refused.output
+    assert "metering ledger set region eu-west-1 --store dynamodb://placed" in refused.output
+
+    item["value"] = {"S": str(replace(charter, region="eu-west-1"))}
+    session.client("dynamodb").put_item(TableName="placed-MeteringLedger", Item=item)
+    assert _run(commands.deploy, *moved).exit_code == OK

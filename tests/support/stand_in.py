@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
-from marketplace_metering.adapters.dynamodb.items.tables import definitions
+from marketplace_metering.adapters.dynamodb.items.tables import definitions, mark_definition
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
 from marketplace_metering.proof.fake_dynamodb.client import FaultInjector
 from marketplace_metering.proof.fake_dynamodb.tables import Table
@@ -26,7 +26,8 @@ class StandIn:
     """A client of two empty tables; takes one request at a time, from whatever thread it comes."""
 
     def __init__(self, prefix: str, faults: Faults) -> None:
-        tables = {table.name: table for table in map(Table, definitions(prefix))}
+        made = map(Table, (*definitions(prefix), mark_definition(prefix)))
+        self.tables = tables = {table.name: table for table in made}
         self._client = FakeDynamoDb(tables, FaultInjector(faults, seed=0), _Quiet())
         self._lock = Lock()
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.worlds.mutants import dynamodb, reading, recorder, submitting
 from tests.worlds.mutants import ledger as entry
+from tests.worlds.mutants import places as placing
 from tests.worlds.mutants import planner as planning
 from tests.worlds.mutants import restoring as copying
 from tests.worlds.mutants import store as storing
@@ -20,6 +21,7 @@ from tests.worlds.schedules import (
     Schedule,
     answers,
     people,
+    places,
     recording,
     restoring,
     rules,
@@ -352,6 +354,55 @@ MUTATIONS = (
         "new usage waits for ever",
         copying.stay_behind,
         (restoring.pending_in_the_copy_billed_since,),
+    ),
+    # Places and policies
+    Mutation(
+        "each run is measured by the ledger's region",
+        "a shell of another region sends what may be billed: billed in both",
+        placing.forget_the_region,
+        (places.a_shell_with_another_region,),
+    ),
+    Mutation(
+        "each run is measured by the ledger's seller account",
+        "another account's credentials send what this one may have sent",
+        placing.forget_the_account,
+        (places.a_shell_with_another_account,),
+    ),
+    Mutation(
+        "a run works with the ledger's policy, not with the shell's",
+        "late usage that is held for a person is billed by a run that does not hold it",
+        placing.believe_the_shell,
+        (places.late_usage_that_the_ledger_holds,),
+    ),
+    Mutation(
+        "a shell that says another policy is refused",
+        "the settings of the latest caller are the ledger's policy",
+        placing.obey_the_shell,
+        (places.a_shell_that_says_another_policy,),
+    ),
+    Mutation(
+        "a stack's functions bring their template's policy to the ledger",
+        "a deployment changes nothing, or stops metering",
+        placing.ignore_the_template,
+        (places.a_template_that_changes,),
+    ),
+    Mutation(
+        "a ledger is moved only when nothing is unsettled",
+        "what may be billed in the old region is sent to the new one: billed in both",
+        placing.move_whatever_is_unsettled,
+        (places.a_move_while_usage_is_unsettled,),
+    ),
+    Mutation(
+        "the ledger's place is looked at again before each request",
+        "a run that began before a move sends to the old region: billed in both",
+        placing.trust_the_place_that_was,
+        (places.a_move_under_a_run,),
+    ),
+    Mutation(
+        "nobody is admitted while a ledger is moved",
+        "what is sent between the look and the move is sent again: billed in both",
+        placing.admit_while_it_is_moved,
+        (places.a_run_under_a_move,),
     ),
     # Recording
     Mutation(

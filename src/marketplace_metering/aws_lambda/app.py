@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
 from marketplace_metering.aws_lambda.telemetry import MetricNotifier, log, take_over_logs
+from marketplace_metering.core.charter import Claim
 from marketplace_metering.core.ledger import Alarm
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.jobs.deliver_alarms import deliver_alarms
@@ -37,6 +37,11 @@ class App:
     doorbell: Doorbell
     gauges: Gauges
     successor: Successor
+
+    def place(self) -> dict[str, str | None]:
+        """Where this run meters, for the log."""
+        claim = None if self.ports.claim is None else self.ports.claim()
+        return {} if claim is None else {"region": claim.region, "account": claim.account}
 
     def deliver_alarms(self) -> None:
         """Deliver alarms. What cannot be delivered now stays in the store for the next run."""
@@ -82,7 +87,7 @@ class WarmClients:
     notifier: Notifier
     doorbell: Doorbell
     successor: Successor
-    retention: timedelta | None
+    claim: Claim
 
     def app(self) -> App:
         """For one invocation, with a store of its own: a store remembers what it did, and another
@@ -97,7 +102,6 @@ class WarmClients:
             names,
             now=self.clock.now,
             pause=self.clock.sleep,
-            retention=self.retention,
         )
         return App(
             Ports(
@@ -106,6 +110,7 @@ class WarmClients:
                 self.clock,
                 self.notifier,
                 TableMark(self.dynamodb, names),
+                lambda: self.claim,
             ),
             self.policy,
             self.doorbell,
@@ -155,25 +160,37 @@ def connect_all(
         stack,
         settings.policy,
         connect("dynamodb"),
-        _open_marketplace(settings, environment, clock) if sends else NoMarketplace(),
+        _open_marketplace(settings, clock) if sends else NoMarketplace(),
         clock,
         AllNotifiers(LogNotifier(), sns, MetricNotifier()),
         SqsDoorbell(connect("sqs"), environment["METERING_QUEUE_URL"]),
         LambdaSuccessor(connect("lambda"), f"{stack}-MeteringJob"),
-        settings.record_retention,
+        _claim(settings),
     )
 
 
-def _open_marketplace(
-    settings: Settings, environment: Mapping[str, str], clock: Clock
-) -> Marketplace:
-    from marketplace_metering.adapters.aws.assumed_role import connect_as
-    from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
+def _open_marketplace(settings: Settings, clock: Clock) -> Marketplace:
+    from marketplace_metering.adapters.aws.metering_api import MarketplaceApi
+    from marketplace_metering.wiring import open_metering_client
 
-    role_arn = environment.get("METERING_ROLE_ARN")
-    if role_arn:
-        external_id = environment.get("METERING_ROLE_EXTERNAL_ID", "")
-        client = connect_as(role_arn, external_id, settings.region)
-    else:
-        client = connect(settings.region)
+    client = open_metering_client(settings, _region(settings))
     return MarketplaceApi(client, clock, settings.policy.requests_per_second)
+
+
+def _claim(settings: Settings) -> Claim:
+    """What the template says, in either function: the ledger is told by the first one that runs."""
+    from marketplace_metering.wiring import claim_of, known_account
+
+    return claim_of(
+        settings,
+        _region(settings),
+        known_account(settings),
+        is_of_stack=True,
+        region_from="MeteringRegion",
+    )
+
+
+def _region(settings: Settings) -> str:
+    from marketplace_metering.adapters.aws.metering_api import REGION_DEFAULT
+
+    return settings.region or REGION_DEFAULT

@@ -9,6 +9,7 @@ from marketplace_metering.aws_lambda import app
 from marketplace_metering.aws_lambda.events import batch_answer, read_messages
 from marketplace_metering.aws_lambda.runs import Context, run_processor
 from marketplace_metering.aws_lambda.telemetry import Name, count, flush, log
+from marketplace_metering.jobs.admit import CharterError
 from marketplace_metering.jobs.copies import RestoredStoreError
 
 
@@ -22,7 +23,7 @@ def handler(event: object, context: Context) -> dict[str, Any]:
     try:
         if messages.ring:
             run_processor(app.processor_app(), context)
-    except RestoredStoreError as error:
+    except (RestoredStoreError, CharterError) as error:
         # A person has to speak first; the message need not come again, the clock rings then.
         log.error("%s", error)
         count(Name.FAILED_RUNS, 1)

@@ -51,7 +51,7 @@ def run_job(app: App, request: JobRequest, context: Context) -> tuple[SealReport
     if continues:
         app.successor.start(request.next_round())
     app.deliver_alarms()
-    report_job(report)
+    report_job(report, app.place())
     _measure_age(app)
     return report, continues
 
@@ -68,7 +68,7 @@ def run_processor(app: App, context: Context) -> None:
         log.info("out of time with work left; ringing again")
         app.doorbell.ring()
     app.deliver_alarms()
-    report_processor(report)
+    report_processor(report, app.place())
     _measure_age(app)
 
 

@@ -7,7 +7,7 @@ its own, paid for each month (CloudWatch, "embedded metric format").
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 
@@ -60,20 +60,21 @@ def flush() -> None:
         metrics.flush_metrics()
 
 
-def report_job(report: SealReport) -> None:
+def report_job(report: SealReport, place: Mapping[str, str | None]) -> None:
     """A finished run of the job: one line of the log, and what is counted."""
-    log.info("sealed", extra={**report.figures(), "is_cut_short": report.is_cut_short})
+    log.info("sealed", extra={**place, **report.figures(), "is_cut_short": report.is_cut_short})
     count(Name.JOB_RUNS, 1)
     count(Name.SEALED_ENTRIES, report.entries)
     count(Name.SEALED_RECORDS, report.records)
     count(Name.WAITING_RECORDS, sum(report.waiting_records.values()))
 
 
-def report_processor(report: SubmitReport) -> None:
+def report_processor(report: SubmitReport, place: Mapping[str, str | None]) -> None:
     """A finished run of the processor; a line of its own for what only a person can fix."""
     log.info(
         "submitted",
         extra={
+            **place,
             "requests": report.requests,
             "entries": {str(state): report.entries[state] for state in State},
             "marked_usage_records": report.written_back,

@@ -9,6 +9,7 @@ import boto3
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from marketplace_metering.adapters.aws.clients import open_session
 from marketplace_metering.cli.options import Failure, NotDone, json_option, template_parameters
 from marketplace_metering.cli.render import errors, note, out, print_json, say, table
 from marketplace_metering.deploy import DeployError
@@ -164,7 +165,7 @@ def _confirm_loss(stack: str, confirm: str | None, is_unbilled: bool) -> None:
 def _aws(region: str | None, profile: str | None) -> Iterator[boto3.session.Session]:
     """An account; what AWS refuses is said, not traced."""
     try:
-        yield boto3.session.Session(region_name=region, profile_name=profile)
+        yield open_session(region=region, profile=profile)
     except DeployError as error:
         raise NotDone(str(error)) from error
     except ClientError as error:

@@ -18,6 +18,7 @@ HELPS = {
     "demo": "Meter a shipped day, with faults and crashes, and show that the books balance.",
     "deploy": "Create or update the metering stack: tables, functions, queue, schedule and alarms.",
     "destroy": "Delete the stack.",
+    "ledger": "Show where the ledger is billed and its policy, or change them.",
     "local": "Run the pipeline of `metering deploy` on this machine, without an AWS account.",
     "prove": "Meter usage in simulated worlds full of crashes and lost answers, and audit them.",
     "record": "Record usage: one record from options, or JSON Lines, JSON or CSV files.",

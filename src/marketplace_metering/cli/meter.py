@@ -13,14 +13,17 @@ from typing import Any
 import click
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from marketplace_metering.cli.charter_shown import place_json
 from marketplace_metering.cli.options import ATTENTION, OK, UNFINISHED, json_option
 from marketplace_metering.cli.render import errors, note, out, print_json, say
 from marketplace_metering.cli.session import Session, with_session
+from marketplace_metering.core.charter import where
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.policy import Scope
 from marketplace_metering.jobs import seal as sealing
 from marketplace_metering.jobs import serve as serving
 from marketplace_metering.jobs import submit as submitting
+from marketplace_metering.jobs.admit import chartered
 from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.jobs.seal import SealReport
 from marketplace_metering.jobs.submit import Stop, SubmitReport
@@ -41,9 +44,10 @@ all_option = click.option(
 @with_session
 def seal(session: Session, everything: bool, as_json: bool) -> None:
     """Freeze pending usage of closed hours into ledger entries; nothing is sent yet."""
+    _say_place(session, as_json)
     report = _seal(session, everything, as_json)
     if as_json:
-        print_json({"sealed": report.figures()})
+        print_json({**place_json(session.charter), "sealed": report.figures()})
 
 
 @click.command()
@@ -51,9 +55,10 @@ def seal(session: Session, everything: bool, as_json: bool) -> None:
 @with_session
 def submit(session: Session, as_json: bool) -> None:
     """Send due ledger entries to AWS and settle them by its answers."""
+    _say_place(session, as_json)
     report = _submit(session, as_json)
     if as_json:
-        print_json({"submitted": _submit_json(report)})
+        print_json({**place_json(session.charter), "submitted": _submit_json(report)})
     sys.exit(_exit_code(report))
 
 
@@ -63,10 +68,12 @@ def submit(session: Session, as_json: bool) -> None:
 @with_session
 def run(session: Session, everything: bool, as_json: bool) -> None:
     """Seal and submit, once: what the hourly job does."""
+    _say_place(session, as_json)
     sealed = _seal(session, everything, as_json)
     submitted = _submit(session, as_json)
     if as_json:
-        print_json({"sealed": sealed.figures(), "submitted": _submit_json(submitted)})
+        done = {"sealed": sealed.figures(), "submitted": _submit_json(submitted)}
+        print_json({**place_json(session.charter), **done})
     sys.exit(_exit_code(submitted))
 
 
@@ -82,6 +89,13 @@ def serve(session: Session) -> None:
     log.info("metering %s every hour; SIGTERM stops it", session.settings.store)
     serving.serve(ports, session.settings.policy, stop, lambda tick: log.info("%s", tick))
     log.info("stopped; nothing is lost, start it again at any time")
+
+
+def _say_place(session: Session, quiet: bool) -> None:
+    """Where this run meters: people see it before anything is sent."""
+    chartered(session.ports, session.settings.policy)
+    if not quiet:
+        say(where(session.charter))
 
 
 def _seal(session: Session, everything: bool, quiet: bool) -> SealReport:

@@ -13,8 +13,10 @@ import click
 from marketplace_metering.adapters.machine import SystemClock
 from marketplace_metering.adapters.sqlite import StoreUnusableError
 from marketplace_metering.cli.options import Failure, NeedsPerson
+from marketplace_metering.core.charter import Charter, charter_in
 from marketplace_metering.core.copies import MarkUnusableError
 from marketplace_metering.core.policy import InvalidSettingError
+from marketplace_metering.jobs.admit import CharterError
 from marketplace_metering.jobs.copies import RestoredStoreError
 from marketplace_metering.ports import OpenStore, Ports, Reports
 from marketplace_metering.settings import Settings, load
@@ -32,7 +34,7 @@ class Session:
     @cached_property
     def opened(self) -> OpenStore:
         """The store, for all that a person may do with it."""
-        opened = open_store(self.settings.store, self.settings)
+        opened = open_store(self.settings.store)
         self._exits.callback(opened.close)
         return opened
 
@@ -40,6 +42,11 @@ class Session:
     def reports(self) -> Reports:
         """The reading side of the store."""
         return self.opened.reports
+
+    @property
+    def charter(self) -> Charter | None:
+        """Where the ledger is billed, and its policy; None if nobody has written it yet."""
+        return charter_in(self.opened.store.facts())
 
     @cached_property
     def ports(self) -> Ports:
@@ -74,7 +81,7 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
             explained = _dynamodb_explained if on_aws else _sqlite_explained
             with explained(settings), ExitStack() as exits:
                 command(Session(settings, exits), **options)
-        except (InvalidSettingError, MarkUnusableError) as error:
+        except (InvalidSettingError, MarkUnusableError, CharterError) as error:
             raise Failure(str(error)) from error
         except RestoredStoreError as error:
             raise NeedsPerson(str(error)) from error
@@ -104,7 +111,7 @@ def _dynamodb_explained(settings: Settings) -> Iterator[None]:
     except ClientError as error:
         why: object = error
         if error.response.get("Error", {}).get("Code") == "ResourceNotFoundException":
-            why = "there is no such stack in this account and region (AWS_DEFAULT_REGION)"
+            why = "there is no such stack in this account and region (AWS_REGION)"
         raise _unusable(settings, why) from error
     except (BotoCoreError, StoreBusyError, StoreError) as error:
         raise _unusable(settings, error) from error

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from marketplace_metering.cli.charter_shown import charter_json, place_json, values_of
 from marketplace_metering.cli.options import ATTENTION, FAILED, json_option
 from marketplace_metering.cli.render import (
     iso,
@@ -21,6 +22,7 @@ from marketplace_metering.cli.render import (
 )
 from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.core.balance import Balance
+from marketplace_metering.core.charter import where
 from marketplace_metering.jobs import copies
 from marketplace_metering.ports import Reports
 
@@ -62,6 +64,8 @@ def _needs_attention(balance: Balance) -> bool:
 def _as_json(session: Session, balances: Sequence[Balance], refused: bool) -> dict[str, Any]:
     value: dict[str, Any] = {
         "store": session.settings.store,
+        **place_json(session.charter),
+        "ledger": charter_json(session.charter),
         "balanced": all(balance.is_balanced for balance in balances),
         "oldest_pending_at": iso(session.reports.oldest_pending_at()),
         "products": [_balance_json(balance) for balance in balances],
@@ -92,6 +96,7 @@ def _show(session: Session, balances: Sequence[Balance], refused: bool) -> None:
         cells = [str(getattr(balance, part).quantity) for part in shown]
         drawn.add_row(balance.product or NOT_READABLE, *cells)
     out.print(drawn)
+    _say_charter(session)
     if not balances:
         out.print("nothing is recorded yet: metering record --help")
         return
@@ -101,6 +106,15 @@ def _show(session: Session, balances: Sequence[Balance], refused: bool) -> None:
         _say_listed(balance)
     if refused:
         _say_refused(session.reports)
+
+
+def _say_charter(session: Session) -> None:
+    charter = session.charter
+    say(where(charter))
+    if charter is not None:
+        policy = dict(values_of(charter))
+        del policy["region"], policy["account"]
+        say("policy: " + ", ".join(f"{name} {value}" for name, value in policy.items()))
 
 
 def _say_balanced(balances: Sequence[Balance], shown: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 NS_PER_HOUR = 3_600 * NS_PER_S
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST = datetime(9987, 1, 1, tzinfo=UTC)  # every deadline lies before it
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -14,8 +14,11 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import ClientError
 
-from marketplace_metering.adapters.aws.clients import AwsClient
+from marketplace_metering.adapters.aws.clients import AwsClient, connect
+from marketplace_metering.adapters.dynamodb.api.requests import Calls
+from marketplace_metering.adapters.dynamodb.items import fact
 from marketplace_metering.adapters.dynamodb.items.tables import table_names
+from marketplace_metering.core.charter import charter_in
 from marketplace_metering.core.identity import STACK_NAME
 from marketplace_metering.deploy import DeployError, bucket, changes, progress, template
 from marketplace_metering.deploy.changes import ChangeSet
@@ -63,13 +66,14 @@ def prepare(
     session: boto3.session.Session, request: Request, package: Package | None = None
 ) -> StackPlan:
     """Package, upload and ask CloudFormation what it would do. Nothing runs differently yet."""
+    _check_region(session, request)
     with tempfile.TemporaryDirectory() as folder:
         built = package or build(Path(folder) / template.PACKAGE_FILE)
         identity = session.client("sts").get_caller_identity()
         account, partition = identity["Account"], identity["Arn"].split(":")[1]
         region = session.region_name
         if region is None:
-            raise DeployError("no region: set AWS_DEFAULT_REGION or name one with --region")
+            raise DeployError("no region: set AWS_REGION or name one with --region")
         name = request.bucket or bucket.default_name(request.stack, account, region)
         if not request.is_dry_run:
             s3 = session.client("s3")
@@ -130,6 +134,22 @@ def _kept_tables(session: boto3.session.Session, stack: str) -> tuple[str, ...]:
     if found is not None and found["StackStatus"] != changes.IN_REVIEW:
         return ()
     return existing_tables(session, stack)
+
+
+def _check_region(session: boto3.session.Session, request: Request) -> None:
+    """Refuse a region that is not the ledger's: its functions would stand still there."""
+    wanted = request.parameters.get("MeteringRegion")
+    ledger = table_names(request.stack).ledger
+    if wanted is None or not _exists(session.client("dynamodb"), ledger):
+        return
+    calls = Calls(connect("dynamodb", session=session))
+    charter = charter_in(fact.facts(calls, ledger))
+    if charter is not None and charter.region != wanted:
+        raise DeployError(
+            f"region: this deployment says {wanted}, the ledger of stack {request.stack} says "
+            f"{charter.region}. Nothing was changed. To move the ledger, first: metering ledger "
+            f"set region {wanted} --store dynamodb://{request.stack}"
+        )
 
 
 def _exists(dynamodb: AwsClient, table: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from marketplace_metering.core.batch import Batch
@@ -24,6 +25,7 @@ from marketplace_metering.core.hours import EPOCH, UsageHour
 from marketplace_metering.core.ledger import Alarm, AlarmKind, EntryKey
 from marketplace_metering.core.outcome import Answered, Fault, Lost, RequestRefused
 from marketplace_metering.core.policy import Policy
+from marketplace_metering.jobs.admit import CharterError, check_place
 from marketplace_metering.ports import HighWaterMark, Ledger, Ports
 
 logger = logging.getLogger("marketplace_metering.jobs.copies")
@@ -60,7 +62,12 @@ class RestoredStoreError(Exception):
 
 def known_sending(store: Ledger) -> Sending | None:
     """The latest sending that the store knows of."""
-    text = store.facts().get(SENDING)
+    return sending_in(store.facts())
+
+
+def sending_in(facts: Mapping[str, str]) -> Sending | None:
+    """The latest sending among the facts of a store."""
+    text = facts.get(SENDING)
     return None if text is None else Sending.parse(text)
 
 
@@ -148,8 +155,10 @@ class _Announced:
         """Raise the mark, then send; a request whose mark cannot be raised never leaves."""
         try:
             self._announce()
-        except MarkUnusableError as error:
-            return RequestRefused(Fault.ACCOUNT, "MarkUnusable", str(error))
+        except (MarkUnusableError, CharterError) as error:
+            return RequestRefused(
+                Fault.ACCOUNT, type(error).__name__.removesuffix("Error"), str(error)
+            )
         return self.ports.marketplace.submit(batch)
 
     def _announce(self) -> None:
@@ -174,7 +183,10 @@ class _Announced:
         Also after the mark was raised: a copy that came right before that is level with it still,
         holds nothing, and may send what this process was about to send.
         """
-        self.known = known = known_sending(self.ports.store)
+        facts = self.ports.store.facts()
+        if self.ports.claim is not None:
+            check_place(facts, self.ports.claim())
+        self.known = known = sending_in(facts)
         stands = standing(known, there)
         if stands in (Standing.BEHIND, Standing.ELSEWHERE):
             raise _refusal(self.ports, stands, known, there)

@@ -15,8 +15,9 @@ from datetime import datetime
 from itertools import islice
 
 from marketplace_metering.core import ledger
+from marketplace_metering.core.charter import charter_in
 from marketplace_metering.core.copies import Mark, Sending, Standing, hold
-from marketplace_metering.core.hours import epoch_ns, from_s
+from marketplace_metering.core.hours import LAST, epoch_ns
 from marketplace_metering.core.ledger import Change, Entry
 from marketplace_metering.core.plan import Plan
 from marketplace_metering.core.policy import Policy
@@ -28,7 +29,6 @@ from marketplace_metering.ports import Clock, Gone, HighWaterMark, OpenStore, St
 RESTORED = "restored"  # the fact: what a person said last, and what was held
 STEP = 500
 TRIES = 10
-LAST = from_s(253_000_000_000)  # in the year 9987: every deadline lies before it
 
 
 class NotRestorableError(Exception):
@@ -73,6 +73,8 @@ def restored(
     """
     mark = _mark_of(opened)
     stands, _known, there = look(opened.store, mark)
+    charter = charter_in(opened.store.facts())
+    policy = policy if charter is None else charter.applied_to(policy)
     now = clock.now()
     report = RestoreReport(stands, _until(copied_at, there, now))
     is_copy = even_if_level or stands not in (Standing.LEVEL, Standing.NEW)

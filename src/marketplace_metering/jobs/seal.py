@@ -13,6 +13,7 @@ from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.plan import Plan, Waits, plan
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.quantity import ZERO, Quantity, total
+from marketplace_metering.jobs.admit import chartered
 from marketplace_metering.jobs.copies import admitted
 from marketplace_metering.ports import Ports
 
@@ -66,6 +67,7 @@ def seal(
 
     Ends at the instant `until`, if one is given, and leaves the rest pending for the next run.
     """
+    policy = chartered(ports, policy)
     ports = admitted(ports, policy)
     report = SealReport()
     contended: set[BookKey] | None = None

@@ -23,6 +23,7 @@ from marketplace_metering.core.outcome import (
     RequestRefused,
 )
 from marketplace_metering.core.policy import Policy
+from marketplace_metering.jobs.admit import chartered
 from marketplace_metering.jobs.copies import admitted
 from marketplace_metering.ports import Ports
 
@@ -68,6 +69,7 @@ def submit(
     Any number of runs may overlap or die at any point: each attempt is logged before its call,
     and what a dead run left is due again.
     """
+    policy = chartered(ports, policy)
     run = _Run(admitted(ports, policy), policy, until, should_stop, on_progress)
     run.settle_expired()
     run.send_all_due()

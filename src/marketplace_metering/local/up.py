@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import boto3
-
+from marketplace_metering.adapters.aws.clients import open_session
 from marketplace_metering.deploy import stack as stacks
 from marketplace_metering.local import LocalError, listings, ministack
 from marketplace_metering.local.background import alone
@@ -151,7 +150,7 @@ def exported(pipeline: LocalPipeline) -> Iterator[None]:
 
 
 def _deploy(request: Request, say: Say) -> None:
-    session = boto3.session.Session(region_name=REGION)
+    session = open_session(region=REGION)
     wanted = stacks.Request(stack=request.stack, parameters=request.parameters, poll_s=POLL_S)
     plan = stacks.prepare(session, wanted)
     if plan.change_set is None:
@@ -164,11 +163,11 @@ def _deploy(request: Request, say: Say) -> None:
 
 def _check_job(stack: str) -> None:
     """Run the job once for closed hours: function, tables and queue work together."""
-    outputs = stacks.outputs(boto3.session.Session(region_name=REGION), stack)
+    outputs = stacks.outputs(open_session(region=REGION), stack)
     name = outputs.get("MeteringJobFunction")
     if name is None:
         return  # a SaaS Contract is not metered
-    client = boto3.session.Session(region_name=REGION).client("lambda")
+    client = open_session(region=REGION).client("lambda")
     answer = client.invoke(FunctionName=name, Payload=json.dumps({"scope": "closed hours"}))
     said = answer["Payload"].read().decode()
     if "FunctionError" in answer:

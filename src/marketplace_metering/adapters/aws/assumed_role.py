@@ -5,7 +5,6 @@ AWS accepts usage only from the account that published the product (BatchMeterUs
 
 from __future__ import annotations
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import (
@@ -15,7 +14,7 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 
-from marketplace_metering.adapters.aws.clients import AwsClient
+from marketplace_metering.adapters.aws.clients import AwsClient, open_session, usual_region
 from marketplace_metering.adapters.aws.metering_api import REGION_DEFAULT, connect
 
 SESSION_NAME = "marketplace-metering"
@@ -30,6 +29,8 @@ class AssumedRole(CredentialProvider):
     def __init__(self, role_arn: str, external_id: str) -> None:
         super().__init__()
         self._own = botocore.session.get_session()
+        if region := usual_region()[0]:
+            self._own.set_config_variable("region", region)
         timeouts = Config(connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S)
         self._own.set_default_client_config(timeouts)
         self._role_arn = role_arn
@@ -53,5 +54,5 @@ def connect_as(role_arn: str, external_id: str, region: str | None) -> AwsClient
     assumed = botocore.session.get_session()
     provider = AssumedRole(role_arn, external_id)
     assumed.register_component("credential_provider", CredentialResolver([provider]))
-    session = boto3.session.Session(botocore_session=assumed)
+    session = open_session(botocore_session=assumed)
     return connect(region or REGION_DEFAULT, session)

@@ -121,7 +121,7 @@ def connect(
     **more: Any,  # noqa: ANN401 - as `clients.connect`
 ) -> AwsClient:
     """A client of the metering API for which one attempt is one request; see `clients.connect`."""
-    session = session or boto3.session.Session()
+    session = session or clients.open_session()
     return clients.connect(
         "meteringmarketplace",
         region=region or session.region_name or REGION_DEFAULT,

@@ -24,6 +24,7 @@ from marketplace_metering.adapters.dynamodb.settling.change import Changes
 from marketplace_metering.adapters.dynamodb.settling.due import DueEntries
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
 from marketplace_metering.adapters.dynamodb.settling.write_back import WriteBack
+from marketplace_metering.core.charter import charter_in
 from marketplace_metering.core.inputs import KnownInput
 from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey
 from marketplace_metering.core.plan import Book, Group, Plan
@@ -40,7 +41,8 @@ class DynamoStore:
     """Usage records and ledger in two DynamoDB tables; see `ports.Store`.
 
     `client` is a boto3 client of DynamoDB and is shared by `workers` threads while marks are
-    written. `retention` lets DynamoDB delete usage records that long after they were billed.
+    written. `retention` lets DynamoDB delete usage records that long after they were billed, where
+    the ledger itself does not say it.
     """
 
     def __init__(
@@ -66,7 +68,8 @@ class DynamoStore:
         self._new_revision = new_revision
         self._alarms = alarms = Alarms(calls, names.ledger)
         self._changes = Changes(calls, names, alarms, memory, new_revision)
-        self._marks = WriteBack(calls, names, memory, now, new_revision, workers, retention)
+        self._retention = retention
+        self._marks = WriteBack(calls, names, memory, now, new_revision, workers, self.retention)
         retries = Retries(calls, names, alarms, self._changes, self._marks)
         self._pending = PendingUsage(calls, names, alarms, retries, now)
         self._sealing = SealingLedger(calls, names, alarms, memory, new_revision)
@@ -136,6 +139,11 @@ class DynamoStore:
     def alarms_delivered(self, numbers: Sequence[int], now: datetime) -> None:
         """Confirm the delivery of alarms."""
         self._alarms.delivered(numbers, now)
+
+    def retention(self) -> timedelta | None:
+        """How long settled usage records are kept; None: for ever."""
+        charter = charter_in(self.facts())
+        return self._retention if charter is None else charter.retention or None
 
     def facts(self) -> Mapping[str, str]:
         """What is known of the ledger itself, by name."""

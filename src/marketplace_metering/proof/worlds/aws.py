@@ -22,6 +22,7 @@ from marketplace_metering.core.wire import read_response, request
 from marketplace_metering.proof.worlds.fault_injection import Steps
 from marketplace_metering.proof.worlds.fault_mix import Mix
 from marketplace_metering.proof.worlds.listings import Cast
+from marketplace_metering.proof.worlds.shells import HOME
 from marketplace_metering.proof.worlds.snapshot import MeterName
 from marketplace_metering.proof.worlds.timeline import Span, at
 from marketplace_metering.simulator import Answer, FaultySimulator, MarketplaceSimulator
@@ -130,7 +131,7 @@ class SimulatedAws:
         self.faulty.plan(chances=chances, seed=self.requests)
         return kinds
 
-    def call(self, body: bytes, windows: Windows) -> Heard:
+    def call(self, body: bytes, windows: Windows, region: str = HOME) -> Heard:
         """One HTTP request and what comes back."""
         kinds = self.draw_faults(windows)
         told = f"   AWS ({', '.join(kinds)})" if kinds else "   AWS"
@@ -142,7 +143,7 @@ class SimulatedAws:
                 self.tell(f"{told}: {code}")
                 refusal = Refusal(code, "fix the set-up").answer()
                 return Heard(refusal.status, refusal.body)
-        answer = self.faulty.answer(OPERATION, body, at(self.now_us()))
+        answer = self.faulty.answer(OPERATION, body, at(self.now_us()), region)
         if answer.loss is not None:
             self.tell(f"{told}: no answer")
             return Heard(loss=str(answer.loss))
@@ -215,6 +216,7 @@ class Line:
         self._aws = aws
         self._steps = steps
         self._pass_s = pass_s
+        self.region = HOME
         self.told: set[Window] = set()  # of what AWS told this process "Success"
 
     def take_turn(self) -> None:
@@ -225,7 +227,7 @@ class Line:
         """One request; as `adapters.marketplace_api.MarketplaceApi.submit`."""
         body = json.dumps(request(batch.entries)).encode()
         self._steps.between(SENDING)
-        heard = self._aws.call(body, windows_of(batch))
+        heard = self._aws.call(body, windows_of(batch), self.region)
         self._pass_s(heard.delay_s)
         self._steps.between(ANSWERED)
         if heard.never_left:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -29,7 +28,6 @@ from marketplace_metering.proof.worlds.snapshot import Snapshot
 from marketplace_metering.proof.worlds.stores import GuideTable, Shop
 
 PREFIX = "Simulated"
-RETENTION = timedelta(days=30)  # no world lasts as long: nothing is deleted, but it may be
 
 
 def draw_faults(seed: int) -> Faults:
@@ -90,7 +88,6 @@ class DynamoShop(Shop):
             now=clock.now,
             pause=clock.sleep,
             workers=1,
-            retention=RETENTION,
         )
         reports = DynamoReports(self.client, self._names, now=clock.now)
         reports._calls = Calls(self.client, clock.sleep)  # its pauses pass in simulated time, too

@@ -7,7 +7,7 @@ worlds are calm but for one thing, and rare combinations come up as often as com
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, get_args, get_type_hints
@@ -79,6 +79,8 @@ class Mix:
     skew_s: int = 0  # how far a clock may be off
     person_every_h: int = 0  # a person corrects something about so often; 0 is never
     restores: int = 0  # how often the latest copy takes the place of the store
+    shells: int = 0  # how often a person seals and sends from a shell with other settings
+    moves: int = 0  # how often the ledger is moved to another region
     foreign_windows: int = 0  # windows that another program meters, too
     suspensions: int = 0
     leaves: bool = False
@@ -103,7 +105,7 @@ def draw(seed: int) -> Mix:
     starts_at = _starts_at(random)
     hours = random.choice((8, 12, 18, 24, 36))
     window_hours = random.choice((24, 24, 24, 24, 12, 6, 3))
-    return Mix(
+    mix = Mix(
         seed=seed,
         starts_at=starts_at,
         hours=hours,
@@ -130,7 +132,11 @@ def draw(seed: int) -> Mix:
         repeat_percent=random.choice((0, 10, 40)),
         # Drawn last: the worlds of earlier seeds stay what they were.
         restores=random.choice((0,) * 7 + (1, 1, 2)),
+        shells=random.choice((0, 0, 0, 6, 20)),
     )
+    # A restored ledger is where it was, and another program's windows where that program is.
+    moves = random.choice((0, 0, 0, 2, 4))
+    return mix if mix.restores or mix.foreign_windows else replace(mix, moves=moves)
 
 
 def _between(random: Random, bounds: tuple[int, int]) -> int:

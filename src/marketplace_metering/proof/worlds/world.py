@@ -10,11 +10,14 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
-from marketplace_metering.core.policy import Scope
+from marketplace_metering.core.charter import charter_in
+from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.record import Problem
+from marketplace_metering.jobs.admit import CharterError, change
 from marketplace_metering.jobs.copies import RestoredStoreError
 from marketplace_metering.jobs.record import record
 from marketplace_metering.jobs.restored import restored
@@ -28,6 +31,7 @@ from marketplace_metering.proof.worlds.liveness import Endings
 from marketplace_metering.proof.worlds.operator import Person
 from marketplace_metering.proof.worlds.processes import Pager, Process, SkewedClock, job, processor
 from marketplace_metering.proof.worlds.safety import Auditor, Violation
+from marketplace_metering.proof.worlds.shells import ELSEWHERE, HOME, Caller, Stack, draw_shell
 from marketplace_metering.proof.worlds.snapshot import Snapshot
 from marketplace_metering.proof.worlds.stores import OpenShop
 from marketplace_metering.proof.worlds.timeline import Story, at, us
@@ -68,6 +72,9 @@ class World:
         self.copy: tuple[object, Snapshot, int] | None = None  # the latest backup
         self.restored_at_us = 0
         self.waits_for_word = False  # for a person to say what a restored store is
+        self.stack = Stack()
+        self.shell: Caller | None = None  # who runs next, if it is not the stack
+        self._shells = _random("shells", mix)
         self.person = Person(
             self.random, self.auditor, self.endings, self.aws, lambda: self._under_way[0]
         )
@@ -166,8 +173,10 @@ class World:
         process = self.idle_process()
         if process is None:
             return False
+        caller = self.shell or self.stack.caller(self.mix.policy)
+        self.shell = None
         self.runs[kind] += 1
-        self.tell(f"{process.name}: {kind}{what}")
+        self.tell(f"{process.name}: {kind}{what}{caller.name}")
         is_done = False
         self.depth += 1
         self._under_way.append(self.now_us)
@@ -178,7 +187,8 @@ class World:
                 process.opened = self.shop.open(process.clock)
             opened = process.opened
             line, clock = process.marketplace, process.clock
-            ports = Ports(opened.store, line, clock, self.pager, opened.mark)
+            line.region = caller.claim.region
+            ports = Ports(opened.store, line, clock, self.pager, opened.mark, lambda: caller.claim)
             said = work(ports, opened)
             self.tell(f"= {said}")
             is_done = True
@@ -188,6 +198,9 @@ class World:
             self.endings.may_have_died = True
         except self.shop.failures:
             self.endings.may_have_died = True
+        except CharterError as error:
+            self.auditor.marks["refused to move" if "moves" in kind else "shell refused"] += 1
+            self.tell(f"= refused: {error}")
         except RestoredStoreError as error:
             self.auditor.marks[f"refused: {str(error)[:60]}"] += 1
             self.tell(f"= refused: {error}")
@@ -283,13 +296,43 @@ class World:
         """The metering job, and the doorbell that it rings."""
         name = "seals" if scope is Scope.CLOSED_HOURS else "seals everything"
         self.auditor.may_seal_open_hours |= scope is Scope.EVERYTHING
-        if self.run(name, lambda ports, _: job(ports, self.mix.policy, scope, self.auditor.marks)):
+        policy = self._policy()
+        if self.run(name, lambda ports, _: job(ports, policy, scope, self.auditor.marks)):
             self.ring()
 
     def submit(self) -> None:
         """The metering processor."""
-        marks = self.auditor.marks
-        self.run("submits", lambda ports, _: processor(ports, self.mix.policy, marks))
+        marks, policy = self.auditor.marks, self._policy()
+        self.run("submits", lambda ports, _: processor(ports, policy, marks))
+
+    def _policy(self) -> Policy:
+        """What the settings of the next run say."""
+        return self.mix.policy if self.shell is None else self.shell.policy
+
+    def run_in_a_shell(self) -> None:
+        """A person seals and sends, with whatever is set there."""
+        for work in (self.seal, self.submit):
+            self.shell = draw_shell(self._shells)
+            work()
+            self.shell = None
+
+    def move(self, only_deploy: bool = False) -> None:
+        """A person moves the ledger to another region, and deploys the stack where it is billed."""
+        wanted = HOME if self.stack.region == ELSEWHERE else ELSEWHERE
+
+        def work(ports: Ports, opened: OpenStore) -> str:
+            charter = charter_in(ports.store.facts())
+            if charter is None:
+                return "finds a ledger that nobody has begun"
+            self.stack.region = charter.region
+            region = charter.region if only_deploy or charter.changing else wanted
+            if charter.changing or region != charter.region:
+                change(opened, "region", replace(charter, changing=None, region=region))
+                self.auditor.marks["moved to another region"] += region != charter.region
+            self.stack.region = region
+            return f"deployed in {region}"
+
+        self.run("moves the ledger", work)
 
     def ring(self) -> None:
         """The doorbell, which may be lost, late or doubled."""

@@ -118,6 +118,8 @@ def plan(world: World) -> None:
         which = (None, "ledger") if is_apart else (None,)
         some(mix.restores, lambda: world.restore(random.choice(which)))
         some(mix.restores * 4, world.say_restored)
+    some(mix.shells, world.run_in_a_shell)
+    some(mix.moves, world.move)
     some(mix.foreign_windows, lambda: _meter_elsewhere(world))
     for buyer in world.cast.buyers:
         if buyer.ends_at is not None:
@@ -146,6 +148,7 @@ def heal(world: World) -> None:
     world.aws.is_calm = True
     world.shop.heal()
     world.say_restored()
+    world.move(only_deploy=True)
     for number in range(ROUNDS_TO_SEND):
         _round(world)
         if number >= 1:

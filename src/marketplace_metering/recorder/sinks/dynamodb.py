@@ -135,14 +135,12 @@ class DynamoDBSink:
 
     def _connect(self) -> None:
         if self._client is None:
-            import boto3
-
-            from marketplace_metering.adapters.aws.clients import connect
+            from marketplace_metering.adapters.aws.clients import connect, open_session
 
             self._client = connect(
                 "dynamodb",
                 region=self._region,
-                session=boto3.session.Session(),  # of this thread: the application has its own
+                session=open_session(),  # of this thread: the application has its own
                 connect_timeout=3,
                 read_timeout=5,
                 max_pool_connections=PUTS_AT_ONCE,

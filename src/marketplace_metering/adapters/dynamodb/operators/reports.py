@@ -20,7 +20,7 @@ from marketplace_metering.adapters.dynamodb.api.attributes import (
     text,
 )
 from marketplace_metering.adapters.dynamodb.api.requests import GET_KEYS_MAX, Calls, portions
-from marketplace_metering.adapters.dynamodb.items import keys, refused_input
+from marketplace_metering.adapters.dynamodb.items import fact, keys, refused_input
 from marketplace_metering.adapters.dynamodb.items.book_head import read_heads
 from marketplace_metering.adapters.dynamodb.items.entry import Stored, covering_of, read_covering
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames, pending_pages
@@ -35,6 +35,7 @@ from marketplace_metering.adapters.dynamodb.operators.locate import entry_view, 
 from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import compare
 from marketplace_metering.adapters.dynamodb.sealing.pending_reader import Reader
 from marketplace_metering.core.balance import Balance
+from marketplace_metering.core.charter import charter_in
 from marketplace_metering.core.hours import NS_PER_HOUR, UsageHour, from_ms, instant
 from marketplace_metering.core.identity import BookKey, Meter
 from marketplace_metering.core.ledger import EntryKey
@@ -50,7 +51,7 @@ def _utc_now() -> datetime:
 class DynamoReports:
     """Reads what the store wrote.
 
-    Tell it if billed usage records are deleted after a time (`retention` of the store).
+    The ledger says whether billed usage records are deleted after a time, or `billed_are_deleted`.
     """
 
     def __init__(
@@ -68,7 +69,9 @@ class DynamoReports:
 
     def balances(self) -> Sequence[Balance]:
         """The books of each product."""
-        return count_balances(self._calls, self._names, self._now(), self._billed_are_deleted)
+        charter = charter_in(fact.facts(self._calls, self._names.ledger))
+        are_deleted = self._billed_are_deleted or (charter is not None and charter.has_deleted)
+        return count_balances(self._calls, self._names, self._now(), are_deleted)
 
     def entries(self, which: EntryFilter) -> Iterator[EntryView]:
         """Entries by product, account, dimension and hour."""

@@ -78,7 +78,7 @@ class WriteBack:
         now: Callable[[], datetime],
         new_revision: Callable[[], str],
         workers: int,
-        retention: timedelta | None,
+        read_retention: Callable[[], timedelta | None],
     ) -> None:
         self._calls = calls
         self._names = names
@@ -86,11 +86,13 @@ class WriteBack:
         self._now = now
         self._new_revision = new_revision
         self._workers = workers
-        self._retention = retention
+        self._read_retention = read_retention
+        self._retention: tuple[timedelta | None] | None = None  # read once in each run
 
     def all_due(self, until: datetime | None) -> int:
         """Bring every mark that is behind up to the ledger; answers how many were written."""
         marked = 0
+        self._retention = None
         for places in portions(self._due_places(), GET_KEYS_MAX):
             if self._is_over(until):
                 break
@@ -156,9 +158,12 @@ class WriteBack:
 
     def expires_s(self, mark: Mark) -> int | None:
         """When usage records with that mark may be deleted: never while a person may need them."""
-        if self._retention is None or mark.fate is not Fate.DONE:
+        if mark.fate is not Fate.DONE:
             return None
-        return epoch_ms(self._now() + self._retention) // 1_000
+        if self._retention is None:
+            self._retention = (self._read_retention(),)
+        [retention] = self._retention
+        return None if retention is None else epoch_ms(self._now() + retention) // 1_000
 
     def _mark(self, work: list[_Work], until: datetime | None) -> int:
         marked = 0

@@ -80,6 +80,7 @@ def test_the_region_is_taken_from_where_the_aws_cli_takes_it(
     config = tmp_path / "config"
     config.write_text("[profile seller]\nregion = eu-west-1\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # that of an earlier test read another file
     monkeypatch.setenv("AWS_PROFILE", "seller")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_REGION", "us-east-1")

@@ -35,12 +35,13 @@ from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.inputs import KnownInput
 from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey
+from marketplace_metering.core.license_owners import Owner
 from marketplace_metering.core.outcome import Answered, Lost, RequestRefused
 from marketplace_metering.core.plan import Book, Group, Plan
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import ZERO, Quantity
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
-from marketplace_metering.core.views import AttemptLog, EntryFilter, EntryView, RecordView
+from marketplace_metering.core.views import AttemptLog, EntryFilter, EntryView, Gone, RecordView
 
 # --- The store: usage comes in ------------------------------------------------------------------
 
@@ -126,8 +127,8 @@ class Ledger(Protocol):
 
         Read lazily: the caller appends plans for the first books before it asks for more. The book
         holds the live windows that AWS may still accept (those of `policy.window_length` before
-        `now`, and an hour more), the released entries of these hours, and a version that guards
-        all of it until `append`.
+        `now`, and an hour more), the released entries of these hours, a version that guards all of
+        it until `append`, and who owns the licences of its groups. Books come in the order of keys.
 
         May be stale: new usage may be missing. It must not show usage that a live entry covered at
         the book's version, nor usage that is listed as failed. A group never exceeds a window's
@@ -142,11 +143,12 @@ class Ledger(Protocol):
 
         True: the entries, their members, the rejected groups, the alarms and the book's next
         version are stored. An entry, its members and the version change together or not at all
-        (money rule 2): this is what keeps two overlapping runs from billing usage twice.
+        (money rule 2): this is what keeps two overlapping runs from billing usage twice. A licence
+        that nobody owns is claimed first, for the book's product, if its usage is to be sent.
 
-        False: the book was changed since it was read. The usage is pending as before; plan the
-        book again. A plan too large for one transaction may be stored up to a point, in steps that
-        are each whole. Of two plans for one book in one call, the second is stale.
+        False: the book was changed since it was read, or a licence has another owner. The usage is
+        pending as before; plan the book again. A plan too large for one transaction may be stored
+        up to a point, in steps that are each whole. Of two plans for one book the second is stale.
 
         Usage recorded since `pending` is never part of an entry. A store either refuses the plan,
         as the embedded one does, which keeps sums, or leaves that usage pending, as the one on AWS
@@ -277,7 +279,7 @@ class Reports(Protocol):
 class Corrections(Protocol):
     """What a store can do for a person beyond `Ledger.change`.
 
-    Both methods touch usage that no live entry covers, and no other: what was sent never changes.
+    What touches usage records touches those that no live entry covers: what was sent never changes.
     """
 
     def retry_refused(self, which: EntryFilter) -> int:
@@ -293,6 +295,12 @@ class Corrections(Protocol):
         becomes stale. False, with nothing done, if an entry covers it by now or it is not as it
         was looked at. An input that is recorded again does not bring the old one back.
         """
+
+    def license_owner(self, license_arn: str) -> Owner | None:
+        """Which product code a licence is metered under, as it is now."""
+
+    def set_license_owner(self, license_arn: str, owner: Owner, instead_of: Owner | None) -> bool:
+        """Put an owner in the place of the one that was read, as `Ledger.set_fact` does."""
 
 
 # --- The store: it may be a copy ------------------------------------------------------------------
@@ -313,14 +321,6 @@ class HighWaterMark(Protocol):
 
         One step, also where several processes do it at once: the mark never falls. Durable.
         """
-
-
-class Gone(NamedTuple):
-    """What a live entry covers although it is recorded no more."""
-
-    entry: EntryView
-    quantity: Quantity
-    records: int
 
 
 class Recovery(Protocol):

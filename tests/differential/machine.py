@@ -37,6 +37,7 @@ METERS = (
     Meter("prod-a", OTHER_BUYER, "requests"),
     Meter("prod-b", BUYER, "requests"),
     Meter("prod-a", OTHER_BUYER, MISSPELT),
+    Meter("prod-b", BUYER, "requests", LICENSE),
 )
 TAGS: tuple[dict[str, str], ...] = ({}, {}, {"team": "red"}, {"team": "blue"})
 QUANTITIES = ("1", "2.5", "0", "7", "0.000001", "9999999999.999999")
@@ -47,6 +48,7 @@ POLICIES = (
     Policy(patience=timedelta(0), failures_in_a_row_max=2),
     Policy(late=LateUsage.REJECT),
     Policy(late=LateUsage.HOLD, window_length=timedelta(hours=6)),
+    Policy(tag_sets_max=2),
 )
 SPOILED: tuple[Callable[[str], str], ...] = (
     lambda line: line.replace('"quantity": ', '"quantity": -'),
@@ -104,8 +106,12 @@ filters = st.one_of(
 )
 SEALINGS = (op.Seal(Scope.CLOSED_HOURS), op.SealAtOnce(), op.Seal(Scope.EVERYTHING))
 CHORES = (op.WriteBack(), op.Deliver(), op.Restart())
+GIFTS = tuple(op.GiveLicense(LICENSE, product) for product in ("prod-a", "prod-b"))
 decisions: st.SearchStrategy[op.Operation] = st.one_of(
-    filters.map(op.Retry), st.booleans().map(op.Resolve), filters.map(op.WriteOff)
+    filters.map(op.Retry),
+    st.booleans().map(op.Resolve),
+    filters.map(op.WriteOff),
+    st.sampled_from(GIFTS),
 )
 
 

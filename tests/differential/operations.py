@@ -18,6 +18,7 @@ from marketplace_metering.core.views import EntryFilter, RecordView
 from marketplace_metering.files.json_lines import read_json
 from marketplace_metering.jobs.correct import Finding, repair, resolve, retry, write_off
 from marketplace_metering.jobs.deliver_alarms import deliver_alarms
+from marketplace_metering.jobs.licenses import give
 from marketplace_metering.jobs.record import record
 from marketplace_metering.jobs.seal import seal
 from marketplace_metering.jobs.submit import submit
@@ -184,6 +185,20 @@ class Restart:
 
     def __str__(self) -> str:
         return "the process starts again"
+
+
+@dataclass(frozen=True, slots=True)
+class GiveLicense:
+    """A person gives a licence to a product code."""
+
+    license_arn: str
+    product: str
+
+    def run(self, side: Side) -> Sequence[str]:
+        return [str(give(side.opened, self.license_arn, self.product, side.clock.now()))]
+
+    def __str__(self) -> str:
+        return f"give the licence to {self.product}"
 
 
 @dataclass(frozen=True, slots=True)

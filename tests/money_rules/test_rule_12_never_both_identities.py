@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from marketplace_metering.core.ledger import AlarmKind
 from marketplace_metering.core.wire import request
 from tests.support.build import METER, licensed, usage
 from tests.support.world import MeteringWorld
@@ -46,3 +49,22 @@ def test_a_request_names_the_product_or_the_licence(world: MeteringWorld) -> Non
         (record,) = body["UsageRecords"]
         assert ("ProductCode" in body) != ("LicenseArn" in record)
         assert record["CustomerAWSAccountId"] == METER.account
+
+
+def test_a_licence_under_two_product_codes_is_billed_once_and_the_other_refused(
+    world: MeteringWorld,
+) -> None:
+    """AWS counts the licence, and is told no product code: it would take one for a repetition."""
+    elsewhere = replace(licensed(), product="prod-second")
+    world.record(usage("11:10", 5, meter=licensed()))
+    world.run()
+    world.record(usage("11:20", 5, meter=elsewhere))
+    world.at("13:10")
+    world.run()
+    assert str(world.billed()) == "5"
+    assert [str(each.refused.quantity) for each in world.balances()] == ["0", "5"]
+    [alarm] = world.told.alarms
+    assert (alarm.kind, str(alarm.quantity)) == (AlarmKind.REFUSED_INPUT, "5")
+    assert METER.product in alarm.text
+    assert "prod-second" in alarm.text
+    world.assert_law()

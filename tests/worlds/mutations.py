@@ -112,6 +112,27 @@ MUTATIONS = (
         (rules.more_sets_of_tags_than_aws_takes, rules.more_keys_of_tags_than_aws_takes),
     ),
     Mutation(
+        "usage of a licence that is another product code's is refused",
+        "its book wants what it cannot have: the usage is pending for ever, and nobody is told",
+        planning.forget_whose_licences_are,
+        (rules.a_licence_under_two_product_codes,),
+    ),
+    Mutation(
+        "a licence is claimed before its entries are stored",
+        "it fills one hour in two books, and AWS bills one of them: the other passes for billed",
+        storing.claim_no_licence,
+        (rules.a_licence_under_two_product_codes, rules.two_jobs_that_seal_one_licence),
+    ),
+    Mutation(
+        "a licence that was given away fills only hours that its old owner cannot",
+        "one hour is in two books, and AWS bills one of them: the other passes for billed",
+        planning.fill_the_hours_of_the_old_owner,
+        (
+            rules.a_licence_that_is_given_to_another_product_code,
+            rules.a_licence_that_is_given_away_while_a_job_plans,
+        ),
+    ),
+    Mutation(
         "an entry that follows a released one has a name of its own",
         "the window can never be sealed again",
         planning.forget_serials,
@@ -438,6 +459,13 @@ MUTATIONS = (
         "two jobs give one hour to both identities, and AWS bills both",
         dynamodb.ignore_the_version,
         (sealing.two_jobs_that_read_the_same_book,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: a licence is claimed only where nobody owns it",
+        "it fills one hour in two books, and AWS bills one of them: the other passes for billed",
+        dynamodb.claim_what_others_own,
+        (rules.two_jobs_that_seal_one_licence,),
         "dynamodb",
     ),
     Mutation(

@@ -18,7 +18,15 @@ from marketplace_metering.core.ledger import State
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.views import EntryFilter
 from marketplace_metering.files.json_lines import Piece
-from marketplace_metering.jobs.correct import Finding, NotRepairable, Repaired, repair, resolve
+from marketplace_metering.jobs.correct import (
+    Finding,
+    NotRepairable,
+    Repaired,
+    repair,
+    resolve,
+    retry,
+)
+from marketplace_metering.jobs.licenses import Given, give
 from marketplace_metering.jobs.restored import not_a_copy
 from marketplace_metering.ports import Clock, OpenStore, Store
 from marketplace_metering.proof.fake_dynamodb import Faults
@@ -346,6 +354,14 @@ class Stage(World):
             if outcome == Repaired():
                 repaired()
         return outcome
+
+    def give_the_licence(self, product: str) -> Given:
+        """A person gives the licence to another product code, and retries what was refused."""
+        opened = self.opened()
+        self.endings.given.add(ARN)
+        given = give(opened, ARN, product, self.now())
+        retry(opened, EntryFilter(license_arn=ARN), self.now())
+        return given
 
     def resolve(self, billed: bool) -> None:
         """The operator settles what is unresolved."""

@@ -40,16 +40,19 @@ class LogNotifier:
         for kind, same in by_kind.items():
             is_news = kind is AlarmKind.PARKED or not kind.is_unbilled
             level = logging.WARNING if is_news else logging.ERROR
-            # What was refused at the door was told there, line by line.
-            lines = 0 if kind is AlarmKind.REFUSED_INPUT else LINES_PER_KIND
-            for alarm in same[:lines]:
+            news = [alarm for alarm in same if not _was_told(alarm)]
+            for alarm in news[:LINES_PER_KIND]:
                 logger.log(level, "%s", describe(alarm))
-            rest = same[lines:]
+            rest = [*news[LINES_PER_KIND:], *filter(_was_told, same)]
             if rest:
                 quantity = total(alarm.quantity for alarm in rest if alarm.quantity is not None)
-                logger.log(
-                    level, "%s: %d%s, quantity %s", kind, len(rest), " more" * bool(lines), quantity
-                )
+                more = " more" * bool(news)
+                logger.log(level, "%s: %d%s, quantity %s", kind, len(rest), more, quantity)
+
+
+def _was_told(alarm: Alarm) -> bool:
+    """What was refused at the door was told there, line by line; it has no window."""
+    return alarm.kind is AlarmKind.REFUSED_INPUT and alarm.window is None
 
 
 def describe(alarm: Alarm) -> str:

@@ -19,6 +19,7 @@ HELPS = {
     "deploy": "Create or update the metering stack: tables, functions, queue, schedule and alarms.",
     "destroy": "Delete the stack.",
     "ledger": "Show where the ledger is billed and its policy, or change them.",
+    "license": "Show the product code that a licence is metered under, or give it to another.",
     "local": "Run the pipeline of `metering deploy` on this machine, without an AWS account.",
     "prove": "Meter usage in simulated worlds full of crashes and lost answers, and audit them.",
     "record": "Record usage: one record from options, or JSON Lines, JSON or CSV files.",

@@ -153,7 +153,8 @@ def _say_sealed(report: SealReport) -> None:
     for why, records in report.waiting_records.items():
         say(f"left pending {records:,} usage records: {why}")
     if report.rejected_records:
-        out.print(f"rejected {report.rejected_records:,} late usage records, by your setting")
+        what = "late by your setting, or of a licence that is metered under another product"
+        out.print(f"rejected {report.rejected_records:,} usage records: {what}")
     if report.contended_books:
         out.print(f"{report.contended_books:,} meters kept changing: the next run seals them")
 

@@ -134,7 +134,7 @@ def _say_listed(balance: Balance) -> None:
     reasons = (
         (balance.parked, "parked: refused by AWS, tried again until the deadline"),
         (balance.unresolved, "unresolved: AWS may have billed it"),
-        (balance.refused, "not billed: AWS refused it, or it came too late"),
+        (balance.refused, "not billed: it was refused, or it came too late"),
         (balance.written_off, "written off"),
         (balance.refused_input, "refused input"),
     )

@@ -20,6 +20,7 @@ from marketplace_metering.core.allocations import Allocated, allocate, allocatio
 from marketplace_metering.core.hours import UsageHour, deadline_of, stamp_of
 from marketplace_metering.core.identity import BookKey, Meter, Window
 from marketplace_metering.core.ledger import Alarm, AlarmKind, Entry, EntryKey, Line
+from marketplace_metering.core.license_owners import NOBODY, Owner, Owners, refusal
 from marketplace_metering.core.limits import ENTRY_BYTES_MAX, QUANTITY_MICROS_MAX, TAGS_MAX
 from marketplace_metering.core.policy import LateUsage, Policy, Scope
 from marketplace_metering.core.quantity import Quantity, total
@@ -51,6 +52,7 @@ class Book:
     version: int
     live: frozenset[Window] = frozenset()
     released: Sequence[EntryKey] = ()  # of windows that may be sealed again
+    owners: Owners = field(default_factory=lambda: NOBODY)  # of the licences of its pending usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,7 @@ class _Planner:
         self.drafts: dict[Window, _Draft] = {}
         self.rejected: list[tuple[Group, str]] = []
         self.waiting: list[tuple[Group, Waits]] = []
+        self.refused: dict[Window, list[Group]] = {}  # by the licence's owner
         self.alarms: list[Alarm] = []
         # Which hours are metered by licence (True) and which by product code (False).
         self.identity_by_hour = {w.hour: w.meter.is_licensed for w in book.live}
@@ -185,6 +188,10 @@ class _Planner:
                 identities.add(group.meter.is_licensed)
 
     def place(self, group: Group) -> None:
+        owner = self.owner_of(group.meter)
+        if owner is not None and owner.product != group.meter.product:
+            self.refused.setdefault(Window(group.meter, group.hour), []).append(group)
+            return
         if not self.is_closed(group.hour):
             self.waiting.append((group, Waits.OPEN_HOUR))
             return
@@ -201,6 +208,9 @@ class _Planner:
                 self.waiting.append((group, Waits.HELD))
             case LateUsage.REJECT:
                 self.reject(group)
+
+    def owner_of(self, meter: Meter) -> Owner | None:
+        return self.book.owners.get(meter.license_arn) if meter.license_arn else None
 
     def carry(self, group: Group) -> None:
         windows = [Window(group.meter, hour) for hour in self.later_hours(group.hour)]
@@ -255,6 +265,9 @@ class _Planner:
         identity = self.identity_by_hour.get(window.hour, window.meter.is_licensed)
         if window in self.book.live or identity != window.meter.is_licensed:
             return False
+        owner = self.owner_of(window.meter)
+        if owner is not None and window.hour < owner.since:
+            return False
         draft = self.drafts.get(window)
         if draft is not None and not draft.has_room_for(group):
             return False
@@ -277,6 +290,15 @@ class _Planner:
         )
         self.rejected.append((group, text))
         self.raise_alarm(AlarmKind.LATE_REJECTED, group, group.hour, text)
+
+    def refuse(self, window: Window, groups: Sequence[Group]) -> None:
+        """Usage of a licence that is metered under another product code; one alarm for an hour."""
+        owner = self.owner_of(window.meter)
+        assert owner is not None and window.meter.license_arn is not None, "not refused for it"
+        text = refusal(window.meter.license_arn, window.meter.product, owner)
+        self.rejected += [(group, text) for group in groups]
+        quantity = total(group.quantity for group in groups)
+        self.alarms.append(Alarm(AlarmKind.REFUSED_INPUT, window, quantity, text, self.now))
 
     def report_other_month(self, group: Group, billed_in: UsageHour) -> None:
         text = (
@@ -303,6 +325,8 @@ class _Planner:
         )
 
     def finish(self) -> Plan:
+        for window, groups in self.refused.items():
+            self.refuse(window, groups)
         sealings = tuple(self.seal(draft) for draft in self.drafts.values())
         return Plan(
             self.book, sealings, tuple(self.rejected), tuple(self.waiting), tuple(self.alarms)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Entry, State
+from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record import UsageRecord
 
 
@@ -82,3 +84,11 @@ class RecordView:
         return self.failure is not None or (
             self.entry is not None and self.entry.entry.state in failed
         )
+
+
+class Gone(NamedTuple):
+    """What a live entry covers although it is recorded no more."""
+
+    entry: EntryView
+    quantity: Quantity
+    records: int

@@ -23,8 +23,9 @@ from marketplace_metering.core.plan import Plan
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import ZERO, Quantity, total
 from marketplace_metering.core.record_rules import latest_plausible_ns
+from marketplace_metering.core.views import Gone
 from marketplace_metering.jobs.copies import SENDING, known_sending, look
-from marketplace_metering.ports import Clock, Gone, HighWaterMark, OpenStore, Store
+from marketplace_metering.ports import Clock, HighWaterMark, OpenStore, Store
 
 RESTORED = "restored"  # the fact: what a person said last, and what was held
 STEP = 500

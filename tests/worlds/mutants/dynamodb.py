@@ -9,7 +9,7 @@ import pytest
 
 from marketplace_metering.adapters.dynamodb import intake
 from marketplace_metering.adapters.dynamodb.items import book_head as heads
-from marketplace_metering.adapters.dynamodb.items import entry
+from marketplace_metering.adapters.dynamodb.items import entry, license_owner
 from marketplace_metering.adapters.dynamodb.items.usage_record import EXPIRES, REPLACES
 from marketplace_metering.adapters.dynamodb.operators import corrections
 from marketplace_metering.adapters.dynamodb.sealing import compare_with_ledger, operator_retries
@@ -33,6 +33,15 @@ def ignore_the_version(patch: pytest.MonkeyPatch) -> None:
         return _without_condition(original(self, table, before))
 
     patch.setattr(heads.Head, "write", write)
+
+
+def claim_what_others_own(patch: pytest.MonkeyPatch) -> None:
+    original = license_owner._put_if_free
+
+    def put(table: str, arn: str, owner: Any) -> Any:
+        return _without_condition(original(table, arn, owner))
+
+    patch.setattr(license_owner, "_put_if_free", put)
 
 
 def believe_the_index(patch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,20 @@ def carry_what_has_too_many_tags(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Planner, "is_open_for", is_open_for)
 
 
+def forget_whose_licences_are(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Planner, "owner_of", lambda self, meter: None)
+
+
+def fill_the_hours_of_the_old_owner(patch: pytest.MonkeyPatch) -> None:
+    original = Planner.owner_of
+
+    def owner_of(self: Any, meter: Any) -> Any:
+        owner = original(self, meter)
+        return owner and owner._replace(since=UsageHour(0))
+
+    patch.setattr(Planner, "owner_of", owner_of)
+
+
 def forget_the_cap(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(plan, "QUANTITY_MICROS_MAX", 10**30)
 

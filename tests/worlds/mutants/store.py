@@ -35,6 +35,10 @@ def take_usage_of_live_entries(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def claim_no_licence(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sqlite_ledger, "claim", lambda connection, license_arn, product: True)
+
+
 def ignore_the_version(patch: pytest.MonkeyPatch) -> None:
     original = Ledger._store_plan
 

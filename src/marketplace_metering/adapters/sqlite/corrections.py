@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 
+from marketplace_metering.adapters.sqlite import license_owners
 from marketplace_metering.adapters.sqlite.connection import writing
 from marketplace_metering.adapters.sqlite.ids import Identities
 from marketplace_metering.adapters.sqlite.intake import CORRECTION_OF, SqliteIntake
 from marketplace_metering.adapters.sqlite.reports import conditions
 from marketplace_metering.adapters.sqlite.row_codec import Row
+from marketplace_metering.core.license_owners import Owner
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.core.record_columns import group_name
 from marketplace_metering.core.views import EntryFilter, RecordView
@@ -55,6 +57,14 @@ class SqliteCorrections:
             intake = SqliteIntake(self._connection, self._identities, source, now)
             intake.put_in_place(corrected)
         return True
+
+    def license_owner(self, license_arn: str) -> Owner | None:
+        """Which product code a licence is metered under."""
+        return license_owners.owner_of(self._connection, license_arn)
+
+    def set_license_owner(self, license_arn: str, owner: Owner, instead_of: Owner | None) -> bool:
+        """Put an owner in the place of the one that was read."""
+        return license_owners.replace(self._connection, license_arn, owner, instead_of)
 
     def _is_known_event(self, old: UsageRecord, corrected: UsageRecord) -> bool:
         """Whether the event that usage would become is recorded beside it already."""

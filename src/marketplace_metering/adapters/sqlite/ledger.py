@@ -11,10 +11,12 @@ from marketplace_metering.adapters.sqlite import row_codec
 from marketplace_metering.adapters.sqlite.alarms import raise_alarm
 from marketplace_metering.adapters.sqlite.connection import Changes, writing
 from marketplace_metering.adapters.sqlite.ids import Identities
+from marketplace_metering.adapters.sqlite.license_owners import claim, owners_of_books
 from marketplace_metering.core.batch import lane_of
 from marketplace_metering.core.hours import UsageHour, epoch_ms, epoch_s, from_ms
 from marketplace_metering.core.identity import BookKey, Window
 from marketplace_metering.core.ledger import AfterRelease, Change, Entry, EntryKey
+from marketplace_metering.core.license_owners import NOBODY, Owners, to_be_claimed
 from marketplace_metering.core.limits import BATCH_RECORDS_MAX
 from marketplace_metering.core.plan import Book, Group, Plan, Sealing
 from marketplace_metering.core.policy import Policy
@@ -24,16 +26,17 @@ BOOKS_PER_READ = 500
 KNOWN_MAX = 1_000
 
 PENDING_BOOKS = """
-SELECT DISTINCT book_id FROM tally
+SELECT DISTINCT book_id, product, account, dimension FROM tally
 JOIN usage_group ON usage_group.id = group_id
 JOIN meter ON meter.id = meter_id
+JOIN book ON book.id = book_id
 WHERE entry_id IS NULL AND failure IS NULL
-ORDER BY book_id
+ORDER BY product, account, dimension
 """
 PENDING_GROUPS = """
 SELECT * FROM named_group JOIN tally USING (group_id)
-WHERE book_id BETWEEN ? AND ? AND entry_id IS NULL AND failure IS NULL
-ORDER BY book_id
+WHERE book_id IN ({}) AND entry_id IS NULL AND failure IS NULL
+ORDER BY product, account, dimension
 """
 TAKE_TALLY = """
 UPDATE tally SET entry_id = ?, is_closed = 1
@@ -82,13 +85,17 @@ class SqliteLedger:
         for start in range(0, len(book_ids), BOOKS_PER_READ):
             part = book_ids[start : start + BOOKS_PER_READ]
             # Books first, groups second: what is recorded in between is only more usage.
-            books = {book_id: self._book(book_id, oldest) for book_id in part}
-            rows = self._connection.execute(PENDING_GROUPS, (part[0], part[-1])).fetchall()
+            owners = owners_of_books(self._connection, part)
+            books = {
+                book_id: self._book(book_id, oldest, owners.get(book_id, NOBODY))
+                for book_id in part
+            }
+            wanted = PENDING_GROUPS.format(", ".join("?" * len(part)))
+            rows = self._connection.execute(wanted, part).fetchall()
             for book_id, group_rows in groupby(rows, key=lambda row: row["book_id"]):
-                if book_id in books:
-                    yield books[book_id], [_group(row) for row in group_rows]
+                yield books[book_id], [_group(row) for row in group_rows]
 
-    def _book(self, book_id: int, oldest: UsageHour) -> Book:
+    def _book(self, book_id: int, oldest: UsageHour, owners: Owners) -> Book:
         row = self._connection.execute("SELECT * FROM book WHERE id = ?", (book_id,)).fetchone()
         live: set[Window] = set()
         released: list[EntryKey] = []
@@ -103,7 +110,7 @@ class SqliteLedger:
             else:
                 live.add(window)
         key = BookKey(row["product"], row["account"], row["dimension"])
-        return Book(key, row["version"], frozenset(live), tuple(released))
+        return Book(key, row["version"], frozenset(live), tuple(released), owners)
 
     def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[bool]:
         """Store each plan whole or not at all."""
@@ -133,6 +140,10 @@ class SqliteLedger:
         )
         if cursor.rowcount != 1:
             raise _Stale
+        entries = [sealing.entry for sealing in plan.sealings]
+        for license_arn in to_be_claimed(key.product, entries, plan.book.owners):
+            if not claim(self._connection, license_arn, key.product):
+                raise _Stale
         self._seal(plan.sealings, now)
         for group, why in plan.rejected:
             self._fail(group, why)

@@ -8,7 +8,7 @@ from datetime import datetime
 from marketplace_metering.adapters.sqlite.ledger import SqliteLedger
 from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.plan import Book, Group
-from marketplace_metering.ports import Gone
+from marketplace_metering.core.views import Gone
 
 
 class SqliteRecovery:

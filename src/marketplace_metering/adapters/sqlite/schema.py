@@ -31,6 +31,9 @@ CREATE TABLE known_input (
   head TEXT NOT NULL, is_counted INTEGER NOT NULL, PRIMARY KEY (name, source)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX known_input_head ON known_input (head);
+CREATE TABLE license_owner (
+  license_arn TEXT PRIMARY KEY, product TEXT NOT NULL, since_hour INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 """,
 }
 
@@ -50,6 +53,12 @@ CREATE TABLE meter (
   license_arn TEXT NOT NULL,  -- '' is by product code
   UNIQUE (book_id, license_arn)
 ) STRICT;
+
+CREATE TABLE license_owner (
+  license_arn TEXT PRIMARY KEY,
+  product TEXT NOT NULL,  -- the only one under which the licence is sealed
+  since_hour INTEGER NOT NULL  -- it fills no hour before
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE usage_group (
   id INTEGER PRIMARY KEY,

@@ -56,6 +56,7 @@ class Writers:
         self._mix = mix
         self._cast = cast
         self._random = random
+        self._codes = Random(f"codes {mix.seed}")  # noqa: S311 - repeatable, no secrets
         self._serial = 0
         self._inputs_drawn = 0
         self._ms: set[tuple[str, int]] = set()
@@ -94,6 +95,8 @@ class Writers:
 
     def _draw_usage(self, drawn: Input, now_ms: int) -> None:
         buyer, meter = self._random.choice(self._cast.meters)
+        if self._is_misnamed(meter):
+            meter = meter._replace(product="prod-b" if meter.product == "prod-a" else "prod-a")
         created_ms = self._created_ms(now_ms)
         starts_ms = int(buyer.starts_at.timestamp() * 1_000)
         if created_ms < starts_ms:  # nobody uses what they have not bought
@@ -130,6 +133,16 @@ class Writers:
                 self._plain.append((meter, item))
             if "event_id" not in item and not drawn.is_put and self._random.random() < 0.08:
                 self._add_good(drawn, meter, dict(item))  # two equal uses in one millisecond
+
+    def _is_misnamed(self, meter: MeterName) -> bool:
+        """Whether this usage of a licence names the other product code.
+
+        Not where the buyer is metered by product code as well: of two identities of one hour
+        nobody can tell that they are of one product, if it is named as two.
+        """
+        if meter.license_arn is None or not self._cast.is_only_licensed(meter.account):
+            return False
+        return self._codes.random() * 100 < self._mix.other_code_percent
 
     def _draw_overwriting(
         self, drawn: Input, meter: MeterName, created_ms: int, put: list[object]

@@ -101,6 +101,8 @@ class SimulatedAws:
     halved: int = 0
     unanswered: set[Window] = field(default_factory=set)
     foreign: set[Window] = field(default_factory=set)
+    # Licensed windows, by all but the product code, which AWS is not told: who was first to send it
+    _first: dict[tuple[MeterName, int], Window] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.simulator = MarketplaceSimulator(self.mix.readings, strict=True)
@@ -108,17 +110,27 @@ class SimulatedAws:
         self.faulty = FaultySimulator(self.simulator)
 
     def product_of(self, each: Accepted) -> MeterName:
-        """The meter of what AWS accepted."""
+        """The meter of what AWS accepted; with a licence, by the product code of its sender."""
         window = each.window
         product = window.product_code
         if window.license_arn is not None:
             product = self.simulator.listings.licenses[window.license_arn].product_code
         assert product is not None
-        return MeterName(product, window.buyer, window.dimension, window.license_arn)
+        meter = MeterName(product, window.buyer, window.dimension, window.license_arn)
+        return self._first_to_send((meter, window.hour))[0]
+
+    def _first_to_send(self, window: Window) -> Window:
+        meter, hour = window
+        if meter.license_arn is None:
+            return window
+        return self._first.setdefault((meter._replace(product=""), hour), window)
 
     def draw_faults(self, windows: Windows) -> list[str]:
         """What the next request meets; the simulator behind it is told."""
         self.requests += 1
+        for window in windows:
+            if self._first_to_send(window) in self.foreign:
+                self.foreign.add(window)
         outage = next(iter(self._now_in(self.mix.outages)), None)
         kinds = self._draw(windows) if outage is None else [outage]
         self.faults.update(kinds if outage is None else ["in an outage"])
@@ -168,7 +180,7 @@ class SimulatedAws:
             body = {"UsageRecords": [{**usage, "LicenseArn": meter.license_arn}]}
         before = len(self.simulator.accepted)
         self.simulator.answer(OPERATION, body, at(self.now_us()))
-        self.foreign.add((meter, hour))
+        self.foreign |= {(meter, hour), self._first_to_send((meter, hour))}
         if len(self.simulator.accepted) > before:
             self.tell(f"another program meters {meter} in hour {hour}")
 

@@ -86,6 +86,7 @@ class Mix:
     leaves: bool = False
     late_percent: int = 20
     repeat_percent: int = 10
+    other_code_percent: int = 0  # usage of a licence that names another product code
 
     @property
     def ends_at(self) -> datetime:
@@ -133,10 +134,16 @@ def draw(seed: int) -> Mix:
         # Drawn last: the worlds of earlier seeds stay what they were.
         restores=random.choice((0,) * 7 + (1, 1, 2)),
         shells=random.choice((0, 0, 0, 6, 20)),
+        other_code_percent=_chance_of_its_own("codes", seed).choice((0, 0, 0, 5, 40)),
     )
     # A restored ledger is where it was, and another program's windows where that program is.
     moves = random.choice((0, 0, 0, 2, 4))
     return mix if mix.restores or mix.foreign_windows else replace(mix, moves=moves)
+
+
+def _chance_of_its_own(name: str, seed: int) -> Random:
+    """For what was added later: the worlds of earlier seeds stay what they were."""
+    return Random(f"{name} {seed}")  # noqa: S311 - repeatable, no secrets
 
 
 def _between(random: Random, bounds: tuple[int, int]) -> int:
@@ -157,7 +164,7 @@ def _starts_at(random: Random) -> datetime:
 def _policy(random: Random, window_hours: int, seed: int) -> Policy:
     late = random.choice((LateUsage.CARRY,) * 6 + (LateUsage.REJECT, LateUsage.HOLD))
     # AWS's limit is 2,500 sets of tags: the same happens with a limit that a small world can reach.
-    of_tags = Random(f"tags {seed}")  # noqa: S311 - chance of its own: worlds stay as they were
+    of_tags = _chance_of_its_own("tags", seed)
     return Policy(
         tag_sets_max=of_tags.choice((ALLOCATIONS_MAX, ALLOCATIONS_MAX, 3, 2)),
         grace=timedelta(minutes=random.choice((0, 5, 5, 5, 30))),

@@ -33,6 +33,11 @@ class Buyer:
     starts_at: datetime
     ends_at: datetime | None = None
 
+    def is_metered_by(self, meter: MeterName) -> bool:
+        """Whether AWS takes the meter for this one; with a licence, whatever the product code."""
+        is_buyer = (self.account, self.license_arn) == (meter.account, meter.license_arn)
+        return is_buyer and (meter.license_arn is not None or self.product == meter.product)
+
 
 @dataclass(slots=True)
 class Cast:
@@ -42,6 +47,10 @@ class Cast:
     meters: list[tuple[Buyer, MeterName]] = field(default_factory=list)
     suspensions: list[Span] = field(default_factory=list)  # by account
     prices: Mapping[str, Mapping[str, Decimal]] = field(default_factory=lambda: PRICES)
+
+    def is_only_licensed(self, account: str) -> bool:
+        """Whether a buyer is never metered by product code."""
+        return all(buyer.license_arn for buyer in self.buyers if buyer.account == account)
 
     def subscribe_all(self, simulator: MarketplaceSimulator) -> None:
         """Tell AWS."""

@@ -30,6 +30,7 @@ class Endings:
     auditor: Auditor
     written_off: set[Window] = field(default_factory=set)
     may_have_died: bool = False  # some process died or stood still between call and answer
+    given: set[str] = field(default_factory=set)  # licences that a person gave to a product code
     told: set[Window] = field(default_factory=set)  # somebody heard "Success" and lived to store it
     longest_hold_s: float = 0.0  # how long a process was held up at one step
 
@@ -102,7 +103,7 @@ class Endings:
             self._check_end(entry)
         for row in books.usage:
             if row.entry is None:
-                self._check_uncovered(row)
+                self._check_uncovered(row, _codes_of(row, books))
         for alarm in books.alarms:
             if alarm[:4] not in delivered:
                 raise Violation(f"an alarm was never delivered: {alarm}")
@@ -140,7 +141,7 @@ class Endings:
             case _:
                 pass
 
-    def _check_uncovered(self, row: UsageRow) -> None:
+    def _check_uncovered(self, row: UsageRow, codes: set[str]) -> None:
         if self.auditor.billed_units.is_restored and row.failure is not None:
             return  # its cause may lie in the ledger that is lost
         if row.failure is None:
@@ -148,6 +149,10 @@ class Endings:
                 raise Violation(f"{row} is pending for ever")
             return
         if self.mix.policy.late == "reject" and "setting" in row.failure:
+            return
+        is_elsewhere = "is metered under product" in row.failure
+        if is_elsewhere and (codes or row.meter.license_arn in self.given):
+            self.auditor.marks["licence of another product code"] += 1
             return
         place = (row.meter.account, row.created_ns)
         is_stuck = row.failure.startswith(STUCK) and self.auditor.recorded.slots.was_overwritten(
@@ -171,13 +176,18 @@ class Endings:
             return "no licence"
         if readings.decimals == "refused" and "ValidationException" in said:
             return "fractions"
-        ends = {
-            buyer.ends_at
-            for buyer in self.cast.buyers
-            if meter == MeterName(buyer.product, buyer.account, meter.dimension, buyer.license_arn)
-        }
+        ends = {buyer.ends_at for buyer in self.cast.buyers if buyer.is_metered_by(meter)}
         if ends != {None}:
             return "the buyer left, or never came"
         if any(each.what == meter.account for each in self.cast.suspensions):
             return "the buyer was suspended"
         return None
+
+
+def _codes_of(row: UsageRow, books: Snapshot) -> set[str]:
+    """The other product codes under which the licence of a usage record was used."""
+    arn = row.meter.license_arn
+    if arn is None or row.failure is None:
+        return set()
+    meters = [used.meter for used in books.usage] + [entry.meter for entry in books.entries]
+    return {m.product for m in meters if m.license_arn == arn} - {row.meter.product}

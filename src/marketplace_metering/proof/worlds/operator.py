@@ -6,6 +6,7 @@ A finding that is wrong bills usage twice, and no program can prevent it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -24,6 +25,7 @@ from marketplace_metering.jobs.correct import (
     retry,
     write_off,
 )
+from marketplace_metering.jobs.licenses import give
 from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.worlds.aws import SimulatedAws, name_of
 from marketplace_metering.proof.worlds.expected_items import Written, written_in
@@ -35,6 +37,7 @@ from marketplace_metering.proof.worlds.snapshot import EntryRow, Snapshot, Usage
 from marketplace_metering.proof.worlds.stores import GuideTable, Shop
 
 NAME = "the operator"
+METERED_UNDER = re.compile("is metered under product ([^,]+),")
 # CloudTrail shows a request after a quarter of an hour. But a process that stored its intent may
 # halt before its call: before an operator says "not billed", none of them can be alive.
 WAITS = timedelta(hours=6)
@@ -50,10 +53,13 @@ class Person:
     aws: SimulatedAws
     under_way_since_us: Callable[[], int]
     restored_at_us: int = 0  # when a copy took the place of the store
+    codes: Random | None = None  # where usage of a licence names two product codes
 
     def act(self, opened: OpenStore, clock: Clock, shop: Shop) -> str:
         """Do something, and say what."""
         books = shop.books()
+        if self.codes is not None and self.codes.random() < 0.2:
+            return self._give_a_licence(opened, clock, books, self.codes)
         if shop.table is not None and books.usage and self.random.random() < 0.4:
             # What is misspelt is few among many, and what there is most to do about.
             misspelt = [row for row in books.usage if row.meter.dimension == POISON]
@@ -110,6 +116,25 @@ class Person:
         self.auditor.marks["corrected by hand"] += 1
         return f"corrects usage of {row.meter}, {hour_text(row.hour)} in the table"
 
+    def _give_a_licence(
+        self, opened: OpenStore, clock: Clock, books: Snapshot, random: Random
+    ) -> str:
+        cast = self.aws.cast
+        found = sorted(
+            {
+                row.meter.license_arn
+                for row in books.usage
+                if row.meter.license_arn and cast.is_only_licensed(row.meter.account)
+            }
+        )
+        if not found:
+            return "finds no licence to give"
+        arn, product = random.choice(found), random.choice(("prod-a", "prod-b"))
+        self.endings.given.add(arn)
+        given = give(opened, arn, product, clock.now())
+        self.auditor.marks["licence given to another product code"] += given.now != given.before
+        return f"gives {arn} to {product}, was {given.before}: {given.now}"
+
     def _has_waited(self, entry: EntryRow, clock: Clock) -> bool:
         # Standstills inside of standstills keep a process for longer; and its clock may be slow.
         if self.under_way_since_us() <= self.restored_at_us:
@@ -133,7 +158,7 @@ class Person:
         view = _view_of(opened, row)
         if view is None:
             return "finds that the usage record is corrected already"
-        right = corrected(view.record)
+        right = corrected(view.record, view.failure or "")
         old, new = written(view.record), written(right)
         if view.entry is not None:
             window = view.entry.entry.window
@@ -201,8 +226,11 @@ def _view_of(opened: OpenStore, row: UsageRow) -> RecordView | None:
     return next((view for view in views if written(view.record) == written_in(row)), None)
 
 
-def corrected(record: UsageRecord) -> UsageRecord:
-    """What should have been written: another dimension, or half of it in whole units."""
+def corrected(record: UsageRecord, failure: str = "") -> UsageRecord:
+    """What should have been written: what the refusal says, or half of it in whole units."""
+    owner = METERED_UNDER.search(failure)
+    if owner is not None:
+        return replace(record, product=owner[1])
     if record.dimension == POISON:
         return replace(record, dimension=LISTED[0])
     return replace(record, micros=record.micros // 2_000_000 * 1_000_000 or 2_000_000)

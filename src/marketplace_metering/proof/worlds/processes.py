@@ -86,7 +86,7 @@ def _sealed(report: SealReport) -> str:
     if report.carried.micros:
         parts.append(f"{report.carried} carried")
     if report.rejected_records:
-        parts.append(f"{report.rejected_records} usage records rejected as late")
+        parts.append(f"{report.rejected_records} usage records rejected")
     parts += [f"{count} wait: {why}" for why, count in report.waiting_records.items() if count]
     if report.contended_books:
         parts.append(f"{report.contended_books} books contended")

@@ -158,6 +158,7 @@ class Auditor:
         """One live entry for each window, one identity for each buyer, dimension and hour."""
         live: set[Window] = set()
         identity: dict[tuple[str, str, str, int], bool] = {}
+        codes: dict[tuple[object, ...], str] = {}  # by what AWS counts
         for entry in entries:
             if not entry.is_live:
                 continue
@@ -168,6 +169,10 @@ class Auditor:
             is_licensed = entry.meter.license_arn is not None
             if identity.setdefault(place, is_licensed) != is_licensed:
                 raise Violation(f"an hour by product code and by licence: {shown(entry.window)}")
+            if is_licensed and not self.billed_units.is_restored:
+                counted = (*entry.meter[1:], entry.hour)
+                if codes.setdefault(counted, entry.meter.product) != entry.meter.product:
+                    raise Violation(f"an hour of a licence in two books: {shown(entry.window)}")
 
     def _check_history(self, entries: Iterable[EntryRow], now_s: int) -> None:
         """What is frozen stays; what is settled stays settled."""

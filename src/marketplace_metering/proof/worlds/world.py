@@ -78,6 +78,8 @@ class World:
         self.person = Person(
             self.random, self.auditor, self.endings, self.aws, lambda: self._under_way[0]
         )
+        if mix.other_code_percent:
+            self.person.codes = _random("codes of licences", mix)
         self.writers = Writers(mix, cast, _random("writers", mix))
         self.auditor.recorded.inputs = self.writers.inputs
         self.shop = open_shop(self.perils, mix.seed)

@@ -22,6 +22,7 @@ from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_S, UsageHour
 from marketplace_metering.core.identity import Meter, Window
 from marketplace_metering.core.ledger import EntryKey
+from marketplace_metering.core.license_owners import NOBODY, Owners
 from marketplace_metering.core.plan import Book
 
 HOURS_KEPT = 27  # AWS accepts a window for 24 hours after its stamp; a little for unlike clocks
@@ -109,7 +110,9 @@ class Head:
         )
         return self.bumped(covers, now)
 
-    def book(self, older: Iterable[tuple[EntryKey, bool]], oldest: UsageHour) -> BookAsRead:
+    def book(
+        self, older: Iterable[tuple[EntryKey, bool]], oldest: UsageHour, owners: Owners = NOBODY
+    ) -> BookAsRead:
         """What the planner needs to know; `older` are entries before `since`: live or not."""
         book_key = keys.book_key_of(self.pk)
         windows = list(older)
@@ -123,7 +126,7 @@ class Head:
             windows.append((key, cover.holding is Holding.LIVE))
         live = frozenset(key.window for key, is_live in windows if is_live)
         released = tuple(key for key, is_live in windows if not is_live)
-        return BookAsRead(book_key, self.version, live, released, head=self)
+        return BookAsRead(book_key, self.version, live, released, owners, self)
 
     def write(self, table: str, before: Head) -> dict[str, Any]:
         """The part of a transaction that replaces `before` by this head."""

@@ -9,6 +9,7 @@
     fact                                   <name>                              of the ledger itself
     input#name#<digest>                    <source>                            an input, and
     input#head#<digest>                    <content>                           what it held
+    license#<digest>                       owner                               its product code
 
 Neither product codes nor account ids can hold a `#`, so a book's name can be taken apart again
 for every dimension. A licence ARN may be longer than a sort key: its digest stands for it.

@@ -23,7 +23,7 @@ from marketplace_metering.adapters.dynamodb.api.requests import (
     Statement,
     portions,
 )
-from marketplace_metering.adapters.dynamodb.items import keys
+from marketplace_metering.adapters.dynamodb.items import keys, license_owner
 from marketplace_metering.adapters.dynamodb.items.book_head import (
     NO_WINDOW,
     Head,
@@ -51,6 +51,7 @@ from marketplace_metering.adapters.dynamodb.items.usage_record import (
 from marketplace_metering.adapters.dynamodb.operators.locate import Located, locate, read_settled
 from marketplace_metering.adapters.dynamodb.sealing.append_plans import NUMBERS_PER_VERSION
 from marketplace_metering.core.event import next_place, place_of, second_of
+from marketplace_metering.core.license_owners import Owner
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.core.views import EntryFilter, RecordView
 
@@ -130,6 +131,16 @@ class DynamoCorrections:
             if self._calls.transact([*self._note(head, old, now), *puts]) is None:
                 return True
         return False
+
+    def license_owner(self, license_arn: str) -> Owner | None:
+        """Which product code a licence is metered under."""
+        owners = license_owner.read_owners(self._calls, self._names.ledger, [license_arn])
+        return owners.get(license_arn)
+
+    def set_license_owner(self, license_arn: str, owner: Owner, instead_of: Owner | None) -> bool:
+        """Put an owner in the place of the one that was read."""
+        ledger = self._names.ledger
+        return license_owner.replace(self._calls, ledger, license_arn, owner, instead_of)
 
     def _find(self, old: UsageRecord, now: datetime) -> Located | None:
         """The usage record as it is now, if it still says what was looked at."""

@@ -44,7 +44,7 @@ from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.plan import Book, Group
 from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record_rules import PENDING, PENDING_VALUES
-from marketplace_metering.ports import Gone
+from marketplace_metering.core.views import Gone
 
 Books = Mapping[BookKey, PendingBook]
 

@@ -40,12 +40,14 @@ from marketplace_metering.adapters.dynamodb.items.entry import (
     rejected_item,
 )
 from marketplace_metering.adapters.dynamodb.items.keys import Place
+from marketplace_metering.adapters.dynamodb.items.license_owner import claim
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns, MemberList
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
 from marketplace_metering.core.hours import epoch_ms
 from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.ledger import Alarm
+from marketplace_metering.core.license_owners import Owner, to_be_claimed
 from marketplace_metering.core.plan import Book, Group, Plan, Sealing
 
 COVERS_PER_STEP = 40
@@ -94,11 +96,13 @@ class SealingLedger:
 
     def append(self, plans: Sequence[Plan], now: datetime) -> list[bool]:
         """Store each plan whole, or answer False if its book changed since it was read."""
-        stored = [True] * len(plans)
+        stored = self._licenses_are_own(plans)
         heads = self._heads([plan.book for plan in plans])
         small: list[_BookTransaction] = []
         for number, plan in enumerate(plans):
             head = heads.pop(plan.book.key, None)
+            if not stored[number]:
+                continue
             if head is None or head.version != plan.book.version:
                 stored[number] = False  # of two plans for one book the first makes the other stale
                 continue
@@ -111,6 +115,19 @@ class SealingLedger:
             for step in self._store(steps):
                 stored[step.plan] = False
         return stored
+
+    def _licenses_are_own(self, plans: Sequence[Plan]) -> list[bool]:
+        """Claim the licences of each plan for its product code: is none of them another's?"""
+        claims = [_claims_of(plan) for plan in plans]
+        products: dict[str, str] = {}
+        for plan, licenses in zip(plans, claims, strict=True):
+            for arn in licenses:
+                products.setdefault(arn, plan.book.key.product)
+        owners = claim(self._calls, self._names.ledger, products)
+        return [
+            all(owners[arn] == Owner(plan.book.key.product) for arn in licenses)
+            for plan, licenses in zip(plans, claims, strict=True)
+        ]
 
     def _heads(self, books: Sequence[Book]) -> dict[BookKey, Head]:
         heads = {book.key: book.head for book in books if isinstance(book, BookAsRead)}
@@ -225,6 +242,11 @@ class SealingLedger:
         for step in steps:
             for covering in step.coverings:
                 self._memory.wrote(covering)
+
+
+def _claims_of(plan: Plan) -> Sequence[str]:
+    entries = [sealing.entry for sealing in plan.sealings]
+    return to_be_claimed(plan.book.key.product, entries, plan.book.owners)
 
 
 def _are_own(refused: list[Refusal | None], writes: list[dict[str, Any]]) -> bool:

@@ -14,6 +14,7 @@ from marketplace_metering.adapters.dynamodb.api.requests import GET_KEYS_MAX, Ca
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
 from marketplace_metering.adapters.dynamodb.items.book_head import Head, read_heads
+from marketplace_metering.adapters.dynamodb.items.license_owner import read_owners
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames, pending_pages
 from marketplace_metering.adapters.dynamodb.items.usage_record import parse, readable_quantity
@@ -108,11 +109,18 @@ class PendingUsage:
             if not retried.released:
                 break
         held = _not_pending(comparison, retried.free)
-        for key, book in books.items():
-            left = _without(book, held.get(key, set()) | moved.get(key, set()))
+        all_left = {
+            key: _without(book, held.get(key, set()) | moved.get(key, set()))
+            for key, book in books.items()
+        }
+        licenses = {key: _licenses_of(left) for key, left in all_left.items()}
+        wanted = sorted(set().union(*licenses.values()))
+        owners = read_owners(self._calls, self._names.ledger, wanted)
+        for key, left in all_left.items():
             if left.groups:
-                known = heads[key].book(comparison.older[key], oldest)
-                yield known, list(groups_of(key, left))
+                known = {arn: owners[arn] for arn in licenses[key] if arn in owners}
+                book = heads[key].book(comparison.older[key], oldest, known)
+                yield book, list(groups_of(key, left))
 
     def _heads(self, books: dict[BookKey, PendingBook]) -> dict[BookKey, Head]:
         pks = {keys.book_pk(key): key for key in books}
@@ -126,6 +134,10 @@ def _not_pending(comparison: Comparison, free: dict[BookKey, set[int]]) -> dict[
         if match.ns not in free.get(match.book, ()):
             held.setdefault(match.book, set()).add(match.ns)
     return held
+
+
+def _licenses_of(book: PendingBook) -> set[str]:
+    return {group.license_arn for group in book.groups if group.license_arn is not None}
 
 
 def _seen_twice(book: PendingBook) -> set[int]:

@@ -146,7 +146,7 @@ class Person:
     def _is_billed(self, entry: EntryRow, books: Snapshot) -> bool:
         """What CloudTrail shows, also of the windows that a lost store sent."""
         window = entry.window
-        if self.auditor.billed_units.are_in(entry, books):
+        if entry.name in self.auditor.billed_units.holders(books):
             return True
         return window in self.auditor.accepted and window not in self.aws.foreign
 

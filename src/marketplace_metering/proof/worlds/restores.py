@@ -55,9 +55,11 @@ class BilledUnits:
                 unknown.add(entry.window)
         return unknown
 
-    def are_in(self, entry: EntryRow, books: Snapshot) -> bool:
-        """Whether AWS has billed some of an entry's usage in another copy's window."""
-        return any(unit in self._billed for unit in _members(books).get(entry.name, ()))
+    def holders(self, books: Snapshot) -> set[str]:
+        """The names of the entries with usage that AWS has billed in another copy's window."""
+        if not self._billed:
+            return set()
+        return {row.entry for row in books.usage if row.entry and unit_of(row) in self._billed}
 
     def look(self, new: Iterable[tuple[Window, Accepted]], books: Snapshot) -> str | None:
         """What AWS accepted since: none of it was billed before; else what is wrong."""

@@ -63,7 +63,7 @@ export async function recordEvent({ put, number }, customerAWSAccountId, product
             if (error.name !== 'ConditionalCheckFailedException' || !error.Item) throw error;
             if (error.Item.event_id?.S !== eventId) continue; // another event stands there
             const there = error.Item;
-            if (!there.productCode) return false; // a person moved it to another buyer
+            if (!there.productCode) return false; // it is recorded, and stands elsewhere
             if (there.productCode?.S === productCode && there.dimension?.S === dimension &&
                 Number(there.quantity?.N) === quantity && !there.licenseArn && !there.tags) return false;
             throw new Error(`event ${eventId} was recorded before with other content`);

@@ -7,10 +7,11 @@ tells the truth.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from marketplace_metering.adapters.dynamodb import (
     create_tables,
     table_names,
 )
+from marketplace_metering.adapters.dynamodb.api.attributes import attribute_of
 from marketplace_metering.ports import OpenStore, Store
 from marketplace_metering.proof.fake_dynamodb import Faults
 from marketplace_metering.recorder.sinks.dynamodb import DynamoDBSink
@@ -58,6 +60,7 @@ class Fresh:
     open: OpenAll
     sink: Callable[[], Sink]
     knows_events_by_id_alone: bool  # not by id and second
+    put_plainly: Callable[[Mapping[str, object]], None] | None = None  # PutItem into its table
 
 
 _prefixes = (f"contract-{number}" for number in count())
@@ -93,7 +96,12 @@ def _in_dynamodb(client: Any, names: TableNames) -> Fresh:
         reports = DynamoReports(client, names, now=noon)
         yield OpenStore(store, reports, store.corrections(), store.close)
 
-    return Fresh(open_again, lambda: DynamoDBSink(names.records, client=client), False)
+    def put_plainly(item: Mapping[str, object]) -> None:
+        attributes = {name: attribute_of(value) for name, value in item.items()}
+        client.put_item(TableName=names.records, Item=attributes)
+
+    sink = partial(DynamoDBSink, names.records, client=client)
+    return Fresh(open_again, sink, False, put_plainly)
 
 
 def _maker(kind: str, request: pytest.FixtureRequest) -> Callable[[], Fresh]:
@@ -138,6 +146,12 @@ def store(opened: OpenStore) -> Store:
 @pytest.fixture(params=LASTING)
 def fresh(request: pytest.FixtureRequest) -> Fresh:
     """An empty store that several processes can use."""
+    return _maker(request.param, request)()
+
+
+@pytest.fixture(params=[*FAULTS, EMULATED])
+def guide_table(request: pytest.FixtureRequest) -> Fresh:
+    """An empty store into whose table applications also put usage records themselves."""
     return _maker(request.param, request)()
 
 

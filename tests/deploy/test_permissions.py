@@ -176,6 +176,13 @@ def _bad_input_and_retries(aws: Emulator, functions: Functions, application: App
     functions.seal()
     functions.submit()
     assert application.marks(refused)["metering_response"].startswith("billed")
+    # One event, put twice at places of its own.
+    event = application.use(dimension="orders", event_id="order-4711")
+    again = application.use(dimension="orders", event_id="order-4711")
+    functions.seal()
+    functions.submit()
+    assert application.marks(event)["metering_response"].startswith("billed")
+    assert "an event counts once" in application.marks(again)["metering_response"]
     # Repaired while it is parked: its entry is released and the usage goes where it belongs.
     misspelt = application.use(dimension="seets")
     functions.seal()

@@ -30,7 +30,6 @@ from marketplace_metering.adapters.dynamodb.api.attributes import (
 from marketplace_metering.adapters.dynamodb.api.requests import (
     STATEMENTS_MAX,
     Calls,
-    Statement,
     portions,
 )
 from marketplace_metering.adapters.dynamodb.items import refused_input
@@ -41,6 +40,7 @@ from marketplace_metering.adapters.dynamodb.items.usage_record import (
     content_of,
     events_at,
     first_source,
+    inserting,
     item_of,
     key_of,
     replaced_by,
@@ -255,7 +255,7 @@ class DynamoIntake:
         """Put each if its place is free; answers those whose place is taken."""
         lost: list[Unplaced] = []
         for part in portions(unplaced, STATEMENTS_MAX):
-            statements = [_insert(self._names.records, each.item_at_spot()) for each in part]
+            statements = [inserting(self._names.records, each.item_at_spot()) for each in part]
             for each, refusal in zip(part, self._calls.execute(statements), strict=True):
                 if refusal is None:
                     self._took(each, outcome)
@@ -344,9 +344,3 @@ def _fitting(unplaced: list[Unplaced]) -> int:
     """How many of them surely fit into one transaction."""
     largest = max((size_of(each.item) for each in unplaced), default=1)
     return max(1, min(PUTS_PER_TRANSACTION, BYTES_TOGETHER_MAX // largest))
-
-
-def _insert(table: str, item: Attributes) -> Statement:
-    """PartiQL's INSERT refuses to overwrite."""
-    names = ", ".join("'{}': ?".format(name.replace("'", "''")) for name in item)
-    return Statement(f'INSERT INTO "{table}" VALUE {{{names}}}', list(item.values()))

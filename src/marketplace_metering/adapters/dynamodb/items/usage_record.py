@@ -17,21 +17,28 @@ from marketplace_metering.adapters.dynamodb.api.attributes import (
     python_value,
     text,
 )
+from marketplace_metering.adapters.dynamodb.api.requests import Statement
 from marketplace_metering.core import record_item
 from marketplace_metering.core.hours import instant
 from marketplace_metering.core.quantity import Quantity, micros_of
 from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.core.record_item import timestamp_text
-from marketplace_metering.core.record_rules import PENDING, is_billable_micros, read_record
+from marketplace_metering.core.record_rules import (
+    KNOWN,
+    PENDING,
+    is_billable_micros,
+    read_record,
+)
 
 MARKED_BY = "metering_entry"  # what covered a usage record when it was last marked
 SOURCE = "metering_source"  # where a recorded input came from
 CORRECTION_OF = "a correction of "
 REPLACES = "metering_replaces"  # what a corrected usage record said before each correction
 EXPIRES = "expires_at"  # when DynamoDB may delete it
+STANDS_AT = "metering_event_at"  # the time of the usage record whose event belongs here
 MARKS = frozenset({"metering_failed", "metering_response", MARKED_BY})
 # What the store adds to what the application wrote.
-OURS = MARKS | {SOURCE, REPLACES, EXPIRES}
+OURS = MARKS | {SOURCE, REPLACES, EXPIRES, STANDS_AT}
 
 Content = Mapping[str, object]
 
@@ -45,6 +52,12 @@ def item_of(
     if source is not None:
         written[SOURCE] = source
     return {name: attribute_of(value) for name, value in written.items()}
+
+
+def inserting(table: str, item: Attributes) -> Statement:
+    """Puts an item where nothing stands: PartiQL's INSERT refuses to overwrite."""
+    names = ", ".join("'{}': ?".format(name.replace("'", "''")) for name in item)
+    return Statement(f'INSERT INTO "{table}" VALUE {{{names}}}', list(item.values()))
 
 
 def key_of(account: str, ns: int) -> Attributes:
@@ -97,6 +110,28 @@ def moved_item(item: Attributes, now_at: str) -> Attributes:
 def is_moved(item: Attributes) -> bool:
     """Whether a correction moved what stood there: it stands elsewhere now."""
     return REPLACES in item and "productCode" not in item
+
+
+def signpost(item: Attributes, place_ns: int) -> Attributes:
+    """What is put at an event's place for one that an application put elsewhere: any later writer
+    comes by, sees that the event is recorded, and writes nothing."""
+    account, at = (item[name] for name in ("customerAWSAccountId", "create_timestamp"))
+    said = content_of({name: value for name, value in item.items() if name in KNOWN})
+    return {
+        **key_of(account["S"], place_ns),
+        "event_id": item["event_id"],
+        STANDS_AT: at,
+        REPLACES: attribute_of([said]),
+        "metering_response": text(
+            f"no usage: event {item['event_id']['S']} is the usage record {account['S']} {at['N']}"
+        ),
+    }
+
+
+def event_stands_at(item: Attributes) -> str | None:
+    """The time of the usage record that a signpost points at; None for any other item."""
+    time: str | None = item.get(STANDS_AT, {}).get("N") if is_moved(item) else None
+    return time
 
 
 def events_at(item: Attributes, ns: int) -> dict[str, list[UsageRecord | None]]:

@@ -15,6 +15,7 @@ from marketplace_metering.adapters.dynamodb.api.attributes import (
     TRUE,
     Attributes,
     attribute_of,
+    number,
     text,
 )
 from marketplace_metering.adapters.dynamodb.api.requests import (
@@ -41,6 +42,7 @@ from marketplace_metering.adapters.dynamodb.items.usage_record import (
     REPLACES,
     content_of,
     corrected_source,
+    event_stands_at,
     events_at,
     is_moved,
     item_of,
@@ -122,8 +124,8 @@ class DynamoCorrections:
                 puts = [self._put(_with_replaced(item, located.item), located.item)]
             else:
                 there, item = self._at_new_place(corrected, item)
-                if there is not None and not is_moved(there):
-                    return False  # this very event is recorded there
+                if there is not None and not self._has_left(there):
+                    return False  # this very event is recorded already
                 moved = moved_item(
                     located.item, f"{corrected.account} {item['create_timestamp']['N']}"
                 )
@@ -166,6 +168,17 @@ class DynamoCorrections:
                 return there, _with_replaced({**item, **key}, there)
             ns = ns + 1 if event_id is None else next_place(ns)
         raise AssertionError(f"no place for usage of {corrected.account} at {corrected.created_ns}")
+
+    def _has_left(self, there: Attributes) -> bool:
+        """Whether the event that is known there was moved away from the buyer, or the second."""
+        at = event_stands_at(there)
+        if at is not None:
+            key = {
+                "customerAWSAccountId": there["customerAWSAccountId"],
+                "create_timestamp": number(at),
+            }
+            there = next(self._calls.get(self._names.records, [key]), {})
+        return is_moved(there)
 
     def _put(self, item: Attributes, there: Attributes | None) -> dict[str, Any]:
         """The part of a transaction that puts an item in the place of what was looked at."""

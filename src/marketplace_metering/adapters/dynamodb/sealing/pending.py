@@ -19,6 +19,7 @@ from marketplace_metering.adapters.dynamodb.items.member_list import MemberColum
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames, pending_pages
 from marketplace_metering.adapters.dynamodb.items.usage_record import parse, readable_quantity
 from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import Comparison, compare
+from marketplace_metering.adapters.dynamodb.sealing.events import Events
 from marketplace_metering.adapters.dynamodb.sealing.operator_retries import Retries
 from marketplace_metering.adapters.dynamodb.sealing.pending_reader import (
     PendingBook,
@@ -70,6 +71,7 @@ class PendingUsage:
         self._names = names
         self._alarms = alarms
         self._retries = retries
+        self._events = Events(calls, names, alarms)
         self._clock = clock
 
     def books(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
@@ -109,14 +111,18 @@ class PendingUsage:
             if not retried.released:
                 break
         held = _not_pending(comparison, retried.free)
-        all_left = {
-            key: _without(book, held.get(key, set()) | moved.get(key, set()))
+        repeated = self._events.settle(books, held, now)
+        left_of = {
+            key: _without(
+                book,
+                held.get(key, set()) | moved.get(key, set()) | repeated.get(key, set()),
+            )
             for key, book in books.items()
         }
-        licenses = {key: _licenses_of(left) for key, left in all_left.items()}
+        licenses = {key: _licenses_of(left) for key, left in left_of.items()}
         wanted = sorted(set().union(*licenses.values()))
         owners = read_owners(self._calls, self._names.ledger, wanted)
-        for key, left in all_left.items():
+        for key, left in left_of.items():
             if left.groups:
                 known = {arn: owners[arn] for arn in licenses[key] if arn in owners}
                 book = heads[key].book(comparison.older[key], oldest, known)

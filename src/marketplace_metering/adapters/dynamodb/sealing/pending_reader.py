@@ -17,6 +17,7 @@ from typing import NamedTuple
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns
 from marketplace_metering.adapters.dynamodb.items.usage_record import MARKED_BY, MARKS, parse
+from marketplace_metering.core.event import place_test
 from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_MS, UsageHour, epoch_ns
 from marketplace_metering.core.identity import BookKey, Meter
 from marketplace_metering.core.limits import MICROS_PER_UNIT, QUANTITY_MICROS_MAX
@@ -53,6 +54,7 @@ class PendingBook:
 
     groups: dict[GroupKey, MemberColumns] = field(default_factory=dict)
     marked_by: dict[int, str] = field(default_factory=dict)  # by time, for those marked before
+    away: dict[int, str] = field(default_factory=dict)  # events, by time, that are not at its place
 
     def columns(self, key: GroupKey) -> MemberColumns:
         """The columns of a group."""
@@ -107,6 +109,7 @@ class Reader:
         self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._short: dict[_Names, _Short] = {}
         self._this_hour: dict[tuple[str, str, str], MemberColumns] = {}
+        self._is_at_its_place = place_test()
         self._begins_ms = self._ends_ms = 0
 
     def take(self, page: Iterable[Attributes]) -> None:
@@ -165,6 +168,8 @@ class Reader:
             self._this_hour[names[:3]] = columns
         columns.ns.append(ns)
         columns.micros.append(micros)
+        if shape.has_event and not self._is_at_its_place(item["event_id"]["S"], ns):
+            short.book.away[ns] = item["event_id"]["S"]
         return True
 
     def _expect(self, hour: int) -> None:
@@ -204,6 +209,9 @@ class Reader:
         marked_by = item.get(MARKED_BY, {}).get("S")
         if marked_by is not None:
             book.marked_by[found.created_ns] = marked_by
+        event_id = found.event_id
+        if event_id is not None and not self._is_at_its_place(event_id, found.created_ns):
+            book.away[found.created_ns] = event_id
         # A null licence or tag is as good as none, but only for the careful path.
         names = (found.account, found.product, found.dimension, found.license_arn, found.tags)
         if names not in self._short and len(self._short) < SHORT_MAX:

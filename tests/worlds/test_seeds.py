@@ -105,6 +105,7 @@ OF_STORE = {
         "corrected by hand",
         "usage put over other usage",
         "usage put over what was billed",
+        "event put elsewhere again",
     },
 }
 

@@ -32,6 +32,17 @@ TAG_SETS: tuple[Tags, ...] = (
 )
 
 
+@dataclass(slots=True, eq=False)
+class SharedEvent:
+    """An event that several applications hand over, each in its way: it counts once."""
+
+    event_id: str
+    written: Written
+    is_begun: bool = False  # some application began to hand it over, though not by PutItem
+    is_recorded: bool = False  # and knows that it is recorded
+    is_put: bool = False  # some application puts it itself, or began to
+
+
 @dataclass(slots=True)
 class Input:
     """What one application hands over in one go, and repeats until it is confirmed."""
@@ -44,6 +55,8 @@ class Input:
     is_confirmed: bool = False
     is_lost: bool = False  # the store was restored: nobody hands over again what may be billed
     is_put: bool = False  # by plain PutItems of the application, not through the recorder
+    is_flushed: bool = False  # by a recorder's flush
+    event: SharedEvent | None = None  # which comes in other ways, too
 
 
 Attributes = dict[str, object]
@@ -87,7 +100,10 @@ class Writers:
 
     def confirm(self, what: Input) -> None:
         """The store has it, and the application knows."""
-        if not what.is_confirmed:
+        if what.event is not None:
+            what.is_confirmed = True
+            what.event.is_recorded |= not what.is_put
+        elif not what.is_confirmed:
             what.is_confirmed = True
             for item in (piece.item for piece in what.pieces):
                 if isinstance(item, dict) and "event_id" in item and "made_wrong" not in item:
@@ -113,7 +129,7 @@ class Writers:
             self._add_good(drawn, *self._random.choice(self._plain))  # another host's equal usage
             return
         created_ms = self._own_ms(meter, created_ms, drawn.is_put)
-        item = self._item(meter, created_ms)
+        item = self.usage_of(meter, created_ms)
         if drawn.is_put:
             item.pop("event_id", None)  # a plain PutItem asks nobody whether the event is known
             item["metering_pending"] = self._random.choice(("true", "true", "true.0", "true.19"))
@@ -152,7 +168,7 @@ class Writers:
         The quantities differ: of two that differ in their tags alone, the mark of the first may
         come onto the second, and then only one of them is metered, as only one of them is there.
         """
-        item = self._item(meter, created_ms)
+        item = self.usage_of(meter, created_ms)
         item.pop("event_id", None)  # a plain PutItem asks nobody whether the event is known
         while item["quantity"] in put:
             item["quantity"] = self._quantity()
@@ -168,6 +184,14 @@ class Writers:
         (self._put_ms if is_put else self._ms).add((meter.account, created_ms))
         return created_ms
 
+    def takes_for_itself(self, account: str, ms: int) -> bool:
+        """A PutItem takes that millisecond of a buyer, if nothing else has it."""
+        place = account, ms
+        if place in self._ms or place in self._put_ms:
+            return False
+        self._put_ms.add(place)
+        return True
+
     def _created_ms(self, now_ms: int) -> int:
         random = self._random
         if random.random() * 100 < self._mix.late_percent:
@@ -179,7 +203,8 @@ class Writers:
             return now_ms // HOUR_MS * HOUR_MS - 1  # its last millisecond
         return now_ms - random.randint(0, 20 * 60_000)
 
-    def _item(self, meter: MeterName, created_ms: int) -> Attributes:
+    def usage_of(self, meter: MeterName, created_ms: int) -> Attributes:
+        """Some usage of a meter at that instant, as an application writes it."""
         self._serial += 1
         item: Attributes = {
             "customerAWSAccountId": meter.account,

@@ -19,6 +19,7 @@ from marketplace_metering.proof.fake_dynamodb.tables import Key, Table
 from marketplace_metering.proof.worlds.snapshot import (
     AlarmRow,
     EntryRow,
+    EventName,
     MeterName,
     Snapshot,
     Tags,
@@ -65,6 +66,7 @@ class DynamoBooks:
         self._key_of: dict[Place, Key] = {}
         self._holders: dict[Key, Holder] = {}
         self._holding: dict[Place, list[tuple[SealedContent, Holder]]] = {}
+        self._events: dict[EventName, dict[Key, None]] = {}
 
     def read(self) -> Snapshot:
         """All that is stored at this instant."""
@@ -73,6 +75,9 @@ class DynamoBooks:
             place = key[0], int(key[1] * 1_000_000)
             self._key_of[place] = key
             stale[place] = None
+            if "event_id" in item:
+                name = EventName(key[0], item["event_id"]["S"], place[1] // 1_000_000_000)
+                self._events.setdefault(name, {})[key] = None
             if "made_wrong" in item and item.get("metering_failed") == {"BOOL": True}:
                 self._refused[key] = ("the table", f"request {item['request']['N']}")
             else:
@@ -91,6 +96,10 @@ class DynamoBooks:
             list(self._alarms.values()),
             list(self._refused.values()),
             [row for rows in self._vanishing.values() for row in rows],
+            {
+                name: [row for key in standing for row in self._usage[key]]
+                for name, standing in self._events.items()
+            },
         )
 
     def _take(self, key: Key, item: Item) -> dict[Place, None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -16,6 +16,7 @@ from marketplace_metering.adapters.dynamodb.items.tables import (
     table_names,
 )
 from marketplace_metering.adapters.dynamodb.mark import TableMark
+from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.core.record_rules import SHARDS
 from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
@@ -26,6 +27,7 @@ from marketplace_metering.proof.worlds.dynamodb_snapshot import DynamoBooks
 from marketplace_metering.proof.worlds.fault_injection import Steps, StoreFailure
 from marketplace_metering.proof.worlds.snapshot import Snapshot
 from marketplace_metering.proof.worlds.stores import GuideTable, Shop
+from marketplace_metering.recorder.sinks.dynamodb import DynamoDBSink
 
 PREFIX = "Simulated"
 
@@ -98,6 +100,16 @@ class DynamoShop(Shop):
             recovery=store.recovery(),
             mark=TableMark(self.client, self._names),
         )
+
+    def flush(self, opened: OpenStore, clock: Clock, records: Sequence[UsageRecord]) -> None:
+        """Through PutItem alone, and one after the other: threads would have an order of their
+        own."""
+        sink = DynamoDBSink(self._names.records, client=self.client)
+        for record in records:
+            delivered = sink.put([record])
+            if delivered.left:
+                raise StoreBusyError(delivered.reason)
+            assert not delivered.clashes, delivered.clashes
 
     def copy(self) -> dict[str, list[Item]]:
         """The items of both tables of the store at this instant."""

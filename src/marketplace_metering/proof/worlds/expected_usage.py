@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from marketplace_metering.proof.worlds.applications import Input
+from marketplace_metering.proof.worlds.applications import Input, SharedEvent
 from marketplace_metering.proof.worlds.expected_items import ExpectedItems, Written, written_in
 from marketplace_metering.proof.worlds.snapshot import MeterName, UsageRow
 from marketplace_metering.proof.worlds.timeline import EPOCH
@@ -51,6 +51,7 @@ class Recorded:
 
     def __init__(self, marks: Counter[str]) -> None:
         self.inputs: list[Input] = []
+        self.events: list[SharedEvent] = []
         self.parts_are_kept = False  # of inputs that broke off
         self.corrections: Counter[Written] = Counter()  # what repairs took away and put there
         self.doubts: list[Doubt] = []
@@ -71,6 +72,7 @@ class Recorded:
         for each in self.inputs:
             each.is_lost = True
         self.inputs.clear()
+        self.events.clear()
         self.corrections.clear()
         self.doubts.clear()
         self._taken_as_done.clear()
@@ -102,6 +104,12 @@ class Recorded:
             return f"recorded usage is gone: {_listed(missing)}"
         extra = recorded - expected
         maybe = [Counter(i.good) for i in self.inputs if not i.is_confirmed and not i.is_put]
+        # Where it was put as well, the recorded one may have come too late.
+        maybe += [
+            Counter([each.written])
+            for each in self.events
+            if each.is_begun and (each.is_put or not each.is_recorded)
+        ]
         if not _is_explained(extra, maybe, self.parts_are_kept):
             return f"usage is recorded that was never written, or twice: {_listed(extra)}"
         return None
@@ -112,6 +120,9 @@ class Recorded:
         for each in self.inputs:
             if each.is_confirmed and not each.is_put:
                 expected.update(each.good)
+        expected.update(
+            each.written for each in self.events if each.is_recorded and not each.is_put
+        )
         expected.update(self.corrections)
         return expected
 

@@ -78,6 +78,7 @@ class Mix:
     wakes: Wakes = Wakes()
     skew_s: int = 0  # how far a clock may be off
     person_every_h: int = 0  # a person corrects something about so often; 0 is never
+    shared_events: int = 0  # that come in several ways
     restores: int = 0  # how often the latest copy takes the place of the store
     shells: int = 0  # how often a person seals and sends from a shell with other settings
     moves: int = 0  # how often the ledger is moved to another region
@@ -138,6 +139,8 @@ def draw(seed: int) -> Mix:
     )
     # A restored ledger is where it was, and another program's windows where that program is.
     moves = random.choice((0, 0, 0, 2, 4))
+    shared_events = random.choice((0,) * 6 + (1, 2, 4, 8))
+    mix = replace(mix, shared_events=shared_events)
     return mix if mix.restores or mix.foreign_windows else replace(mix, moves=moves)
 
 

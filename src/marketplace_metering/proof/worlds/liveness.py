@@ -16,6 +16,7 @@ from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snap
 from marketplace_metering.proof.worlds.timeline import month_of
 
 A_MOMENT_S = 5  # what a step takes by itself
+COUNTS_ONCE = "an event counts once"
 STUCK = "this usage record was changed after it was sealed"
 OUT_OF_TIME = "TimestampOutOfBoundsException"  # AWS's own word in the reason
 
@@ -104,6 +105,9 @@ class Endings:
         for row in books.usage:
             if row.entry is None:
                 self._check_uncovered(row, _codes_of(row, books))
+        for name, rows in books.events.items():
+            if rows and not self.auditor.billed_units.is_restored and all(map(_repeats, rows)):
+                raise Violation(f"event {name.event_id} is a repetition of itself: {rows}")
         for alarm in books.alarms:
             if alarm[:4] not in delivered:
                 raise Violation(f"an alarm was never delivered: {alarm}")
@@ -148,6 +152,9 @@ class Endings:
             if self.mix.policy.late != "hold":
                 raise Violation(f"{row} is pending for ever")
             return
+        if _repeats(row):
+            self.auditor.marks["event put elsewhere again"] += 1
+            return
         if self.mix.policy.late == "reject" and "setting" in row.failure:
             return
         is_elsewhere = "is metered under product" in row.failure
@@ -191,3 +198,8 @@ def _codes_of(row: UsageRow, books: Snapshot) -> set[str]:
         return set()
     meters = [used.meter for used in books.usage] + [entry.meter for entry in books.entries]
     return {m.product for m in meters if m.license_arn == arn} - {row.meter.product}
+
+
+def _repeats(row: UsageRow) -> bool:
+    """Whether it is listed because its event is another usage record."""
+    return row.failure is not None and COUNTS_ONCE in row.failure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Tags = tuple[tuple[str, str], ...]
@@ -78,6 +78,14 @@ class AlarmRow(NamedTuple):
     is_delivered: bool
 
 
+class EventName(NamedTuple):
+    """By what an event is known on DynamoDB."""
+
+    account: str
+    event_id: str
+    second: int
+
+
 class Snapshot(NamedTuple):
     """All of a store at one instant."""
 
@@ -86,6 +94,8 @@ class Snapshot(NamedTuple):
     alarms: list[AlarmRow]
     refused_inputs: list[tuple[str, str]]  # source, text
     vanishing: Sequence[UsageRow] = ()  # billed to nobody, and yet the store may delete it
+    # What is there of each event, where one may stand at several places.
+    events: Mapping[EventName, Sequence[UsageRow]] = {}
 
 
 def lines_of(written: Iterable[Sequence[int]]) -> tuple[tuple[int, int, int], ...]:

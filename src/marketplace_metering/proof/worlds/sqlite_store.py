@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -20,6 +20,7 @@ from marketplace_metering.adapters.sqlite.ledger import SqliteLedger
 from marketplace_metering.adapters.sqlite.recovery import SqliteRecovery
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
 from marketplace_metering.adapters.sqlite.store import SqliteStore
+from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.worlds.fault_injection import BEFORE_STORE, COMMITTED, Steps
 from marketplace_metering.proof.worlds.simulated_mark import SimulatedMark
@@ -34,6 +35,7 @@ from marketplace_metering.proof.worlds.snapshot import (
     lines_of,
 )
 from marketplace_metering.proof.worlds.stores import Shop
+from marketplace_metering.recorder.sinks.sqlite import SOURCE
 
 Row = TypeVar("Row", UsageRow, EntryRow, AlarmRow)
 MEMORY = ":memory:"
@@ -144,6 +146,11 @@ class SqliteShop(Shop):
         assert only is None, "there is one file"
         copy.backup(self._real)
         self._restores += 1
+
+    def flush(self, opened: OpenStore, clock: Clock, records: Sequence[UsageRecord]) -> None:
+        """As `recorder.sinks.sqlite` does it, over the connection of the process."""
+        taken = opened.store.intake(SOURCE, clock.now()).add(records)
+        assert not taken.clashes, taken.clashes
 
     def books(self) -> Snapshot:
         """All tables, by SQL of our own."""

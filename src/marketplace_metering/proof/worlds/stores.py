@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from marketplace_metering.adapters.dynamodb.api.attributes import attribute_of
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
+from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb
@@ -84,6 +85,9 @@ class Shop(Protocol):
 
     def open(self, clock: Clock) -> OpenStore:
         """For a process that starts: nothing of what another one remembers is in it."""
+
+    def flush(self, opened: OpenStore, clock: Clock, records: Sequence[UsageRecord]) -> None:
+        """A recorder delivers; raises one of `failures` if it has to come again."""
 
     def books(self) -> Snapshot:
         """What is stored, read behind the back of the product's own code."""

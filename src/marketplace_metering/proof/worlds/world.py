@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 from marketplace_metering.core.charter import charter_in
@@ -31,6 +32,7 @@ from marketplace_metering.proof.worlds.liveness import Endings
 from marketplace_metering.proof.worlds.operator import Person
 from marketplace_metering.proof.worlds.processes import Pager, Process, SkewedClock, job, processor
 from marketplace_metering.proof.worlds.safety import Auditor, Violation
+from marketplace_metering.proof.worlds.shared_events import SharedEvents, usage_records_of
 from marketplace_metering.proof.worlds.shells import ELSEWHERE, HOME, Caller, Stack, draw_shell
 from marketplace_metering.proof.worlds.snapshot import Snapshot
 from marketplace_metering.proof.worlds.stores import OpenShop
@@ -82,6 +84,7 @@ class World:
             self.person.codes = _random("codes of licences", mix)
         self.writers = Writers(mix, cast, _random("writers", mix))
         self.auditor.recorded.inputs = self.writers.inputs
+        self.shared = SharedEvents(cast, self.writers, _random("shared events", mix))
         self.shop = open_shop(self.perils, mix.seed)
         self.auditor.recorded.parts_are_kept = self.shop.keeps_parts_of_inputs
         self.pager = Pager(self.perils)
@@ -356,7 +359,7 @@ class World:
         self.faults["wake lost"] += 1
         return []
 
-    def write(self, repeat: Input | None = None) -> None:
+    def write(self, repeat: Input | None = None, kind: str = "") -> None:
         """An application records an input, and repeats it until it knows that it is recorded."""
         table = self.shop.table
         if repeat is not None and self._may_be_billed(repeat):
@@ -365,23 +368,50 @@ class World:
         if drawn is None:
             return
 
-        def work(ports: Ports, _opened: OpenStore) -> str:
+        def work(ports: Ports, opened: OpenStore) -> str:
             if drawn.is_put and table is not None:
+                if drawn.event is not None:
+                    drawn.event.is_put = True
                 for piece, written in zip(drawn.pieces, drawn.says, strict=True):
                     assert not isinstance(piece.item, Problem)
                     with self.auditor.recorded.putting(piece.item, written):
                         table.put(ports.clock, piece.item)
                 return f"{len(drawn.pieces)} put"
+            event = drawn.event
+            if event is not None and not drawn.is_put:
+                event.is_begun = True
+            if drawn.is_flushed:
+                for piece in drawn.pieces:
+                    assert isinstance(piece.item, dict)
+                    self.shop.flush(opened, ports.clock, usage_records_of(piece.item))
+                return "flushed"
             report = record(ports.store, ports.clock, drawn.source, drawn.pieces)
             self.auditor.marks["usage recorded before"] += report.already_there
             return f"{report.added} added, {report.already_there} there, {report.refused} refused"
 
         known = drawn.is_confirmed
-        if self.run("repeats" if repeat else "writes", work, f" {drawn.source}"):
+        if self.run(kind or ("repeats" if repeat else "writes"), work, f" {drawn.source}"):
             if not drawn.is_lost:
                 self.writers.confirm(drawn)
         elif not known:
             self.later(timedelta(seconds=RETRY_AFTER_S), lambda: self.write(drawn))
+
+    def share_an_event(self) -> None:
+        """It begins to come in, and comes again later, in other ways."""
+        drawn = self.shared.draw(self.now_us // 1_000, self.shop.table is not None)
+        if drawn is None:
+            return
+        event, handed_over = drawn
+        self.auditor.recorded.events.append(event)
+
+        def hand_over(what: Input) -> None:
+            # Of one that a restored store has lost nobody knows whether it was billed.
+            if event in self.auditor.recorded.events:
+                self.writers.inputs.append(what)
+                self.write(what, "shares")
+
+        for each in handed_over:
+            self.later(self.shared.later(), partial(hand_over, each))
 
     def _may_be_billed(self, repeated: Input) -> bool:
         """Whether nobody can know any more that an input was billed: a restored store has lost it,

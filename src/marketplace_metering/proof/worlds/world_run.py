@@ -120,6 +120,8 @@ def plan(world: World) -> None:
         some(mix.restores * 4, world.say_restored)
     some(mix.shells, world.run_in_a_shell)
     some(mix.moves, world.move)
+    if mix.shared_events:
+        some(mix.shared_events, world.share_an_event)
     some(mix.foreign_windows, lambda: _meter_elsewhere(world))
     for buyer in world.cast.buyers:
         if buyer.ends_at is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.worlds.mutants import dynamodb, reading, recorder, submitting
+from tests.worlds.mutants import dynamodb, reading, reading_files, recorder, submitting
 from tests.worlds.mutants import ledger as entry
 from tests.worlds.mutants import places as placing
 from tests.worlds.mutants import planner as planning
@@ -20,6 +20,7 @@ from tests.worlds.mutants import store as storing
 from tests.worlds.schedules import (
     Schedule,
     answers,
+    files,
     people,
     places,
     recording,
@@ -453,6 +454,24 @@ MUTATIONS = (
             recording.an_event_that_comes_again_after_a_repair,
         ),
     ),
+    Mutation(
+        "what may be a copy of another input is not recorded unasked",
+        "a file that was copied is billed twice",
+        reading_files.record_copies,
+        (files.a_copy_of_a_file,),
+    ),
+    Mutation(
+        "a number that was rounded is refused",
+        "a spreadsheet's time bills another hour, and a rounded quantity too much or too little",
+        reading_files.believe_rounded_numbers,
+        (files.a_time_that_was_rounded, files.a_quantity_that_was_rounded),
+    ),
+    Mutation(
+        "a CSV row is one line",
+        "a quote that is not closed hides the rows after it: they are never billed",
+        reading_files.let_rows_go_over_lines,
+        (files.a_quote_that_is_not_closed,),
+    ),
     # DynamoDB: the same promises, kept by other means
     Mutation(
         "DynamoDB: a book's head has a version, compared and set",
@@ -508,6 +527,23 @@ MUTATIONS = (
         "an event that is delivered twice is billed twice",
         dynamodb.take_events_again,
         (recording.an_event_that_comes_twice,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: an event that was put elsewhere is looked for at its place",
+        "an event that comes by a recorder and by PutItem is billed twice",
+        dynamodb.believe_events_put_elsewhere,
+        (
+            table.an_event_that_is_put_as_well,
+            table.an_event_that_is_recorded_after_its_put_was_billed,
+        ),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: a signpost stands at the place of an event that was put elsewhere",
+        "who comes after it was billed finds nothing, and it is billed again",
+        dynamodb.put_no_signpost,
+        (table.an_event_that_is_recorded_after_its_put_was_billed,),
         "dynamodb",
     ),
     Mutation(

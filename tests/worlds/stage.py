@@ -10,14 +10,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from io import BytesIO
 from typing import Any, NoReturn, cast
 
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
 from marketplace_metering.core.copies import Standing
+from marketplace_metering.core.inputs import Doubt
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.views import EntryFilter
-from marketplace_metering.files.json_lines import Piece
+from marketplace_metering.files import csv_rows
+from marketplace_metering.files.content import FileContent
+from marketplace_metering.files.json_lines import Piece, read_json
+from marketplace_metering.jobs import inputs
 from marketplace_metering.jobs.correct import (
     Finding,
     NotRepairable,
@@ -27,8 +32,9 @@ from marketplace_metering.jobs.correct import (
     retry,
 )
 from marketplace_metering.jobs.licenses import Given, give
+from marketplace_metering.jobs.record import record
 from marketplace_metering.jobs.restored import not_a_copy
-from marketplace_metering.ports import Clock, OpenStore, Store
+from marketplace_metering.ports import Clock, OpenStore, Ports, Store
 from marketplace_metering.proof.fake_dynamodb import Faults
 from marketplace_metering.proof.worlds import operator, world_run
 from marketplace_metering.proof.worlds.applications import HOUR_MS, Input
@@ -306,9 +312,35 @@ class Stage(World):
         self.writers.inputs.append(drawn)
         return drawn
 
-    def put(self, amount: int | str, used_at: str | None = None, meter: MeterName = METER) -> None:
+    def file(
+        self, name: str, text: str, amounts: tuple[int, ...], bad: tuple[str, ...] = ()
+    ) -> None:
+        """`metering record` of a file with usage of nine o'clock."""
+        hour = us(utc("09:00")) // 1_000 // HOUR_MS
+        good = [Written(METER, hour, (), amount * 1_000_000) for amount in amounts]
+        drawn = Input(name, good=good, bad=list(bad), is_confirmed=True)
+        self.writers.inputs.append(drawn)
+        content = FileContent(BytesIO(text.encode()))
+
+        def work(ports: Ports, _opened: OpenStore) -> str:
+            found = inputs.recognise(ports.store, name, content, None, lambda: False)
+            if isinstance(found, Doubt):
+                return str(found)
+            lines = (line.decode() for line in content.lines())
+            pieces = csv_rows.read_csv(lines) if name.endswith(".csv") else read_json(lines)
+            return str(record(ports.store, ports.clock, name, pieces, recorded_as=found))
+
+        assert self.run("writes", work, f" {name}")
+
+    def put(
+        self,
+        amount: int | str,
+        used_at: str | None = None,
+        meter: MeterName = METER,
+        **more: object,
+    ) -> None:
         """The application puts it into the guide's table itself."""
-        drawn = self.made(amount, used_at, meter)
+        drawn = self.made(amount, used_at, meter, **more)
         drawn.is_put = True
         drawn.says = list(drawn.good)
         self.write(drawn)

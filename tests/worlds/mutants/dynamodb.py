@@ -12,7 +12,11 @@ from marketplace_metering.adapters.dynamodb.items import book_head as heads
 from marketplace_metering.adapters.dynamodb.items import entry, license_owner
 from marketplace_metering.adapters.dynamodb.items.usage_record import EXPIRES, REPLACES
 from marketplace_metering.adapters.dynamodb.operators import corrections
-from marketplace_metering.adapters.dynamodb.sealing import compare_with_ledger, operator_retries
+from marketplace_metering.adapters.dynamodb.sealing import (
+    compare_with_ledger,
+    events,
+    operator_retries,
+)
 from marketplace_metering.adapters.dynamodb.settling import change, outcome_marks, write_back
 
 
@@ -128,3 +132,11 @@ def tell_nobody_of_changed_usage(patch: pytest.MonkeyPatch) -> None:
 
 def remember_one_correction(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(corrections, "replaced_by", lambda item: [])
+
+
+def believe_events_put_elsewhere(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(events.Events, "settle", lambda self, books, held, now: {})
+
+
+def put_no_signpost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(events.Events, "_claim", lambda self, seekers: [])

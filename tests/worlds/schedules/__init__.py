@@ -7,6 +7,7 @@ from types import ModuleType
 
 from tests.worlds.schedules import (
     answers,
+    files,
     people,
     places,
     recording,
@@ -33,7 +34,7 @@ def _of(module: ModuleType) -> list[Schedule]:
     ]
 
 
-MODULES = (recording, sealing, rules, sending, answers, people, places, restoring, table)
+MODULES = (recording, files, sealing, rules, sending, answers, people, places, restoring, table)
 ALL = [each for module in MODULES for each in _of(module)]
 OF_DYNAMODB = tuple(_of(table))
 # What they put to the test is the embedded store's own second line of defence.

@@ -273,3 +273,43 @@ def a_refusal_whose_write_is_repeated(stage: Stage) -> None:
     assert (stage.entry("09:00").begun, stage.entry("09:00").refused) == (2, 1)
     assert stage.billed() == {"20 09:00": "5"}
     stage.end()
+
+
+EVENT_AT = "09:10:07"
+
+
+def an_event_that_is_put_as_well(stage: Stage) -> None:
+    """
+    09:11  an application puts the event e-1 of 5 into the table, and later in its second again
+    09:12  another application records e-1, too
+    10:06  it is billed once, and the two others are listed
+    """
+    stage.now_is("09:11")
+    stage.put(5, EVENT_AT + ".100", event_id="e-1")
+    stage.put(5, EVENT_AT + ".700", event_id="e-1")
+    stage.now_is("09:12")
+    stage.use(5, EVENT_AT, event_id="e-1")
+    _hour(stage, "10:06")
+    assert stage.billed() == {"20 09:00": "5"}
+    assert len(stage.listed()) == 2
+    stage.end()
+
+
+def an_event_that_is_recorded_after_its_put_was_billed(stage: Stage) -> None:
+    """
+    10:06  e-1 was put, and is billed
+    10:20  it is put again within its second, and another application records it
+    11:06  the one is listed, the other is known: nothing is billed again
+    """
+    stage.now_is("09:11")
+    stage.put(5, EVENT_AT + ".100", event_id="e-1")
+    _hour(stage, "10:06")
+    stage.now_is("10:20")
+    stage.put(5, EVENT_AT + ".700", event_id="e-1")
+    again = stage.made(5, EVENT_AT, event_id="e-1")
+    again.good.clear()
+    stage.write(again)
+    _hour(stage, "11:06")
+    assert stage.billed() == {"20 09:00": "5"}
+    assert len(stage.listed()) == 1
+    stage.end()

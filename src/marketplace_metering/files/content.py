@@ -39,7 +39,7 @@ class FileContent:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.size = file.seek(0, 2)
-        self.position = 0
+        self._left = self.size
         self.head = self._head()
         self._digests = {0: _short(hashlib.sha256())}
 
@@ -75,13 +75,19 @@ class FileContent:
     def lines(self) -> Iterator[bytes]:
         """Its lines, as far as it reached when it was looked at."""
         self._file.seek(0)
-        left = self.size
+        self._left = self.size
         for line in self._file:
-            if left <= 0:
+            left = self._left = self._left - len(line)
+            if left < 0:  # it has grown since
+                if line[:left]:
+                    yield line[:left]
                 return
-            yield line[:left]
-            left -= len(line)
-            self.position = self.size - max(left, 0)
+            yield line
+
+    @property
+    def position(self) -> int:
+        """How far its lines were read."""
+        return self.size - max(self._left, 0)
 
     def _ends_line(self, size: int) -> bool:
         if size in (0, self.size):

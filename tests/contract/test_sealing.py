@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from marketplace_metering.core import ledger
+from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import AlarmKind, State
 from marketplace_metering.core.outcome import Deferred, NotSubscribed
@@ -145,7 +146,8 @@ def test_rejected_usage_is_listed_instead_of_pending(store: Store) -> None:
     steps.record(store, NOW, usage("09:10", 5))
     steps.seal(store, NOW)
     steps.record(store, NOW, usage("09:40", 2), source="late")
-    assert steps.seal(store, NOW, policy=policy) == []
+    looked_through = UsageHour.of(utc("09:00"))
+    assert steps.seal(store, NOW, policy=policy, looked_through=looked_through) == []
     assert steps.groups(store, NOW) == []
     [alarm] = steps.alarms(store)
     assert (alarm.kind, alarm.window, alarm.quantity) == (
@@ -160,7 +162,9 @@ def test_usage_recorded_between_reading_and_rejecting_is_not_rejected_unseen(sto
     steps.record(store, NOW, usage("09:10", 5))
     steps.seal(store, NOW)
     steps.record(store, NOW, usage("09:40", 2), source="late")
-    made = steps.plans(store, NOW, policy=Policy(late=LateUsage.REJECT))
+    looked_through = UsageHour.of(utc("09:00"))
+    rejecting = Policy(late=LateUsage.REJECT)
+    made = steps.plans(store, NOW, policy=rejecting, looked_through=looked_through)
     steps.record(store, NOW, usage("09:41", 3), source="later")
     [is_stored] = store.append(made, NOW)
     told = [alarm.quantity for alarm in steps.alarms(store)]
@@ -183,6 +187,25 @@ def test_released_members_are_pending_again_and_their_window_can_be_sealed_again
     assert (again.window, again.serial, again.quantity) == (entry.window, 1, quantity(5))
     assert steps.stored(store, entry.key, NOW).state is State.RELEASED
     assert steps.stored(store, again.key, NOW).state is State.SEALED
+
+
+def test_usage_that_was_given_back_is_apart_from_usage_that_no_entry_had(store: Store) -> None:
+    """The one was on time, the other may be late: one group cannot be both."""
+    steps.record(store, NOW, usage("09:10", 5), usage("09:20", 1))
+    [entry] = steps.seal(store, NOW)
+    steps.change(store, entry.key, lambda e: ledger.release(e, "a test"), NOW)
+    steps.record(store, NOW, usage("09:40", 2), source="late")
+    [(_book, groups)] = steps.pending(store, NOW)
+    assert {(group.quantity, group.was_given_back) for group in groups} == {
+        (quantity(6), True),
+        (quantity(2), False),
+    }
+    # Sealed and given back together, both are.
+    [entry] = steps.seal(store, NOW)
+    steps.change(store, entry.key, lambda e: ledger.release(e, "a test"), NOW)
+    [(_book, groups)] = steps.pending(store, NOW)
+    assert all(group.was_given_back for group in groups)
+    assert total(group.quantity for group in groups) == quantity(8)
 
 
 def test_a_window_given_back_twice_is_sealed_a_third_time(store: Store) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from marketplace_metering.core.hours import deadline_of
+from marketplace_metering.core.hours import UsageHour, deadline_of
 from marketplace_metering.core.ledger import AlarmKind, Allocation, Line
 from marketplace_metering.core.limits import ALLOCATIONS_MAX
 from marketplace_metering.core.plan import Book, Group, Plan, Waits, plan
@@ -25,9 +26,10 @@ def planned(
     at_book: Book | None = None,
     policy: Policy = POLICY,
     scope: Scope = Scope.CLOSED_HOURS,
+    looked_through: UsageHour | None = None,
 ) -> Plan:
     at = utc(now) if isinstance(now, str) else now
-    return plan(at_book or book(), groups, at, policy, scope)
+    return plan(at_book or book(), groups, at, policy, scope, looked_through)
 
 
 def placed(made: Plan) -> dict[str, str]:
@@ -106,18 +108,20 @@ def test_usage_too_close_to_its_deadline_is_carried() -> None:
 
 def test_late_usage_can_be_held_for_a_person() -> None:
     policy = Policy(late_by_product={METER.product: LateUsage.HOLD})
-    made = planned([group("09:00", 2)], "13:10", book([window("09:00")]), policy)
+    late = group("09:00", 2)
+    made = planned([late], "13:10", book([window("09:00")]), policy, looked_through=hour("09:00"))
     assert [(each.quantity, why) for each, why in made.waiting] == [(quantity(2), Waits.HELD)]
     assert not made.changes_ledger
 
 
 def test_late_usage_can_be_rejected_with_an_alarm() -> None:
     policy = Policy(late=LateUsage.REJECT)
-    made = planned([group("09:00", 2)], "13:10", book([window("09:00")]), policy)
+    late = group("09:00", 2)
+    made = planned([late], "13:10", book([window("09:00")]), policy, looked_through=hour("09:00"))
     [(rejected, why)] = made.rejected
     assert rejected.quantity == quantity(2)
     assert why == (
-        "usage of 2026-11-20T09:00Z came after its window was sealed or expired, and late usage "
+        "usage of 2026-11-20T09:00Z was recorded after its hour had been sealed, and late usage "
         "of product prod-abc123 is rejected by your setting. To bill it later, set late to carry "
         "and retry it"
     )
@@ -133,8 +137,29 @@ def test_late_usage_can_be_rejected_with_an_alarm() -> None:
 
 def test_usage_in_time_is_neither_held_nor_rejected() -> None:
     for late in LateUsage:
-        made = planned([group("09:00", 2)], "13:10", policy=Policy(late=late))
+        policy, looked = Policy(late=late), hour("12:00")
+        made = planned([group("09:00", 2)], "13:10", policy=policy, looked_through=looked)
         assert placed(made) == {"11-20T09:00": "2"}
+
+
+def test_usage_of_an_hour_that_nobody_looked_through_is_carried_whatever_the_setting() -> None:
+    """Its window was sealed within the hour, or expired while nothing ran."""
+    for at_book, used_in in ((book([window("09:00")]), "09:00"), (book(), "2026-11-18 09:00")):
+        for looked_through in (None, hour(used_in).plus(-1)):
+            for late in LateUsage:
+                group_ = group(used_in, 2)
+                policy = Policy(late=late)
+                made = planned([group_], "13:10", at_book, policy, looked_through=looked_through)
+                assert placed(made) == {"11-20T12:00": "2"}
+
+
+def test_usage_that_an_entry_gave_back_was_on_time() -> None:
+    policy = Policy(late=LateUsage.REJECT)
+    back, late = replace(group("09:00", 2), was_given_back=True), group("09:00", 3)
+    at_book = book([window("09:00")])
+    made = planned([back, late], "13:10", at_book, policy, looked_through=hour("12:00"))
+    assert placed(made) == {"11-20T12:00": "2"}
+    assert [each for each, _why in made.rejected] == [late]
 
 
 def test_late_usage_stays_in_its_month_while_a_window_of_it_is_free() -> None:
@@ -184,7 +209,8 @@ def test_an_hour_is_never_metered_under_both_identities() -> None:
 
 def test_usage_that_only_the_other_identity_displaced_is_not_late() -> None:
     policy = Policy(late=LateUsage.REJECT)
-    made = planned([group("09:00", 5, meter=licensed())], "13:10", book([window("09:00")]), policy)
+    displaced, at_book = group("09:00", 5, meter=licensed()), book([window("09:00")])
+    made = planned([displaced], "13:10", at_book, policy, looked_through=hour("12:00"))
     assert placed(made) == {"11-20T12:00 licensed": "5"}
 
 

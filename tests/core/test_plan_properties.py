@@ -37,10 +37,15 @@ class Case:
     now: datetime
     policy: Policy
     scope: Scope
+    looked_through: UsageHour | None
 
     def plan(self, groups: Sequence[Group] | None = None) -> Plan:
         given = self.groups if groups is None else groups
-        return plan(self.book, given, self.now, self.policy, self.scope)
+        return plan(self.book, given, self.now, self.policy, self.scope, self.looked_through)
+
+    def was_recorded_late(self, group: Group) -> bool:
+        looked = self.looked_through
+        return looked is not None and group.hour <= looked and not group.was_given_back
 
     def is_closed(self, hour: UsageHour) -> bool:
         if self.scope is Scope.EVERYTHING:
@@ -78,6 +83,7 @@ def a_case(seed: int, size: int) -> Case:
                 dice.randint(1, 3),
                 epoch_ns(hour.start) + offset_ns,
                 number,
+                dice.random() < 0.2,
             )
         )
     live: dict[UsageHour, set[Window]] = defaultdict(set)
@@ -99,7 +105,8 @@ def a_case(seed: int, size: int) -> Case:
         late=dice.choice((LateUsage.CARRY, LateUsage.CARRY, LateUsage.REJECT, LateUsage.HOLD)),
     )
     book = Book(METER.book_key, dice.randint(0, 5), windows, tuple(dict.fromkeys(released)))
-    return Case(book, tuple(groups), now, policy, dice.choice(tuple(Scope)))
+    looked_through = dice.choice((None, an_hour(), an_hour(), newest))
+    return Case(book, tuple(groups), now, policy, dice.choice(tuple(Scope)), looked_through)
 
 
 CASES = st.builds(a_case, st.integers(0, 2**40), st.integers(0, 14))
@@ -222,6 +229,7 @@ def test_what_waits_has_no_window_and_says_why(case: Case) -> None:
         assert cannot_hold(case, filled, Window(group.meter, group.hour), group)
         if why is Waits.HELD:
             assert case.policy.late is LateUsage.HOLD
+            assert case.was_recorded_late(group)
             continue
         hour = group.hour
         while case.is_closed(hour):
@@ -240,6 +248,7 @@ def test_only_late_usage_is_rejected_and_each_rejection_raises_an_alarm(case: Ca
     expected: Counter[tuple[Window | None, Quantity | None]] = Counter()
     for group, _why in made.rejected:
         assert case.policy.late is LateUsage.REJECT
+        assert case.was_recorded_late(group)
         own = Window(group.meter, group.hour)
         expected[own, group.quantity] += 1
         assert own in case.book.live or not is_in_time(case, own, group)
@@ -262,7 +271,8 @@ def test_planning_what_is_left_again_seals_nothing_more(case: Case) -> None:
     made = case.plan()
     live = case.book.live.union(sealing.entry.window for sealing in made.sealings)
     left = [group for group, _why in made.waiting]
-    again = plan(Book(case.book.key, 9, live), left, case.now, case.policy, case.scope)
+    later = Book(case.book.key, 9, live)
+    again = plan(later, left, case.now, case.policy, case.scope, case.looked_through)
     assert again.sealings == ()
 
 

@@ -19,6 +19,7 @@ from marketplace_metering.files.json_lines import read_json
 from marketplace_metering.jobs.correct import Finding, repair, resolve, retry, write_off
 from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.jobs.licenses import give
+from marketplace_metering.jobs.looking_through import Looking
 from marketplace_metering.jobs.record import record
 from marketplace_metering.jobs.seal import seal
 from marketplace_metering.jobs.submit import submit
@@ -113,8 +114,9 @@ class SealAtOnce:
 
     def _plans(self, side: Side) -> list[Plan]:
         now = side.clock.now()
+        looked_through = Looking.begin(side.store, now).hour
         found = [
-            plan(book, groups, now, side.policy, Scope.CLOSED_HOURS)
+            plan(book, groups, now, side.policy, Scope.CLOSED_HOURS, looked_through)
             for book, groups in side.store.pending(now, side.policy)
         ]
         return [each for each in found if each.changes_ledger]

@@ -101,14 +101,14 @@ def test_an_event_that_a_repair_gave_to_another_buyer_counts_once(twins: Twins) 
 def test_late_usage_that_is_repaired_before_its_mark_is_written(twins: Twins) -> None:
     """DynamoDB wrote the old mark over the repaired usage record: listed again."""
     old = usage("2026-11-19 11:10:00.5", 5)
-    tell(twins, recorded("app", old), SEAL, repaired("as it was"), policy=REJECTS)
+    tell(twins, SEAL, recorded("app", old), SEAL, repaired("as it was"), policy=REJECTS)
     assert [pending(side) for side in twins.sides] == ["5", "5"]
 
 
 def test_late_usage_that_was_repaired_is_rejected_once(twins: Twins) -> None:
     """DynamoDB rejected it again in each run, with an alarm each time, until it was marked."""
     old = usage("2026-11-19 11:10:00.5", 5)
-    tell(twins, recorded("app", old), repaired("another quantity"), policy=REJECTS)
+    tell(twins, SEAL, recorded("app", old), repaired("another quantity"), policy=REJECTS)
     tell(twins, SEAL, SEAL, SealAtOnce())
     assert [len(side.store.undelivered_alarms()) for side in twins.sides] == [1, 1]
 

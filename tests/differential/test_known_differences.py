@@ -105,15 +105,17 @@ def test_a_failure_is_told_with_its_window_on_aws(sides: tuple[Side, Side]) -> N
     assert failures[1] == f"released: window 2026-11-20T11:00Z, quantity 1. {failures[0]}"
 
 
-def test_where_a_corrected_usage_record_was_before_is_known_on_aws(
+def test_where_a_moved_usage_record_was_before_is_forgotten_on_aws(
     sides: tuple[Side, Side],
 ) -> None:
-    """It stands in its old place there; the embedded store records it as a new one."""
-    right = Repair(0, "another quantity", lambda each: replace(each, micros=3_000_000))
+    """Its mark names the entry that gave it back, until the next one has its place there."""
+    right = Repair(0, "another buyer", lambda each: replace(each, account=BUYERS[1]))
     tell(sides, recorded(usage("11:10:00.5", 1)), SEAL, REFUSED, right)
+    assert [view.released_from is not None for side in sides for view in views(side)] == [True] * 2
+    tell(sides, SEAL, Submit(Weather()))
     assert [view.released_from is not None for side in sides for view in views(side)] == [
-        False,
         True,
+        False,
     ]
 
 

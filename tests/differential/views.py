@@ -11,7 +11,7 @@ stores may answer differently, and nothing else:
 * How pending usage of one window and set of tags is divided into groups: the embedded store keeps a
   sum for each time between two seals. Groups are added up.
 * Windows that no entry can take any more: a book may name them or not (`ports.Ledger.pending`).
-* Where a corrected usage record was before: the embedded store records it as a new one.
+* Where a corrected usage record was before: on AWS its mark names one entry, the latest.
 * The words before the reason of a failure: a mark in the guide's table must stand by itself, and
   names the window and its quantity first.
 * Attempts before the latest twenty: an item of DynamoDB has no room for any number of them.
@@ -151,12 +151,14 @@ class _Together:
 
 def _pending(side: Side) -> Iterator[str]:
     for book, groups in side.store.pending(side.clock.now(), side.policy):
-        sums: defaultdict[tuple[Window, Any], _Together] = defaultdict(_Together)
+        sums: defaultdict[tuple[Window, Any, bool], _Together] = defaultdict(_Together)
         for group in groups:
-            sums[Window(group.meter, group.hour), group.tags].add(group)
-        for (window, tags), each in sums.items():
+            window = Window(group.meter, group.hour)
+            sums[window, group.tags, group.was_given_back].add(group)
+        for (window, tags, was_given_back), each in sums.items():
             what = f"{each.micros} micros in {each.records}, from {to_ms(each.earliest_ns)}"
-            yield f"{window_text(window)}, tags {tags}: {what}"
+            back = ", given back" if was_given_back else ""
+            yield f"{window_text(window)}, tags {tags}{back}: {what}"
         oldest = UsageHour.of(side.clock.now() - side.policy.window_length)
         live = [window for window in book.live if window.hour >= oldest]
         released = [key for key in book.released if key.window.hour >= oldest]

@@ -176,7 +176,7 @@ def test_throttled_requests_are_repeated_by_botocore(
     world.run()
     assert len(world.entries(State.BILLED)) == 3
     assert world.balance().billed.quantity == quantity(6)
-    assert throttling.requests.keys() == {"Query", "BatchGetItem"} | (
+    assert throttling.requests.keys() == {"Query", "BatchGetItem", "PutItem"} | (
         set() if short_cuts else {"TransactWriteItems", "BatchExecuteStatement"}
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from marketplace_metering.core import ledger
+from marketplace_metering.core.hours import UsageHour
 from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey
 from marketplace_metering.core.outcome import Outcome
 from marketplace_metering.core.plan import Book, Group, Plan, plan
@@ -38,18 +39,29 @@ def pending_quantity(store: Store, now: datetime) -> Quantity:
 
 
 def plans(
-    store: Store, now: datetime, scope: Scope = Scope.CLOSED_HOURS, policy: Policy = POLICY
+    store: Store,
+    now: datetime,
+    scope: Scope = Scope.CLOSED_HOURS,
+    policy: Policy = POLICY,
+    looked_through: UsageHour | None = None,
 ) -> list[Plan]:
     """What a sealing run that reads now would store."""
-    found = [plan(book, each, now, policy, scope) for book, each in store.pending(now, policy)]
+    found = [
+        plan(book, each, now, policy, scope, looked_through)
+        for book, each in store.pending(now, policy)
+    ]
     return [each for each in found if each.changes_ledger]
 
 
 def seal(
-    store: Store, now: datetime, scope: Scope = Scope.CLOSED_HOURS, policy: Policy = POLICY
+    store: Store,
+    now: datetime,
+    scope: Scope = Scope.CLOSED_HOURS,
+    policy: Policy = POLICY,
+    looked_through: UsageHour | None = None,
 ) -> list[Entry]:
     """Seal what can be sealed; the entries that came of it."""
-    made = plans(store, now, scope, policy)
+    made = plans(store, now, scope, policy, looked_through)
     stored = store.append(made, now)
     assert all(stored)
     return [sealing.entry for each in made for sealing in each.sealings]

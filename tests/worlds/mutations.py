@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.worlds.mutants import dynamodb, reading, reading_files, recorder, submitting
+from tests.worlds.mutants import lateness as late
 from tests.worlds.mutants import ledger as entry
 from tests.worlds.mutants import places as placing
 from tests.worlds.mutants import planner as planning
@@ -21,6 +22,7 @@ from tests.worlds.schedules import (
     Schedule,
     answers,
     files,
+    lateness,
     people,
     places,
     recording,
@@ -138,6 +140,73 @@ MUTATIONS = (
         "the window can never be sealed again",
         planning.forget_serials,
         (sealing.a_window_that_was_given_back_is_sealed_again,),
+    ),
+    # Late usage
+    Mutation(
+        "usage is late if it was recorded late",
+        "what the ledger delayed is refused or held",
+        late.take_all_for_late,
+        (
+            lateness.usage_after_a_run_within_its_hour,
+            lateness.usage_of_days_without_a_run,
+        ),
+    ),
+    Mutation(
+        "what is new of an hour that was looked through was recorded late",
+        "late usage is billed although the setting forbids it",
+        late.take_nothing_for_late,
+        (
+            lateness.usage_after_a_run_within_its_hour,
+            lateness.usage_that_an_outage_delayed,
+        ),
+    ),
+    Mutation(
+        "an hour is looked through when it and its grace are over",
+        "usage that comes while a run reads is refused",
+        late.see_hours_that_are_not_over,
+        (lateness.usage_that_comes_while_a_run_reads,),
+    ),
+    Mutation(
+        "a run says how far it looked when it has come to its end",
+        "what a killed run has read is refused by the next one",
+        late.speak_before_the_end,
+        (lateness.a_run_that_is_killed_has_seen_nothing,),
+    ),
+    Mutation(
+        "a run that leaves a book to others says nothing",
+        "what it could not store is refused by the next one",
+        late.give_books_up_in_silence,
+        (lateness.a_run_that_left_a_book_to_others_has_not_seen_it,),
+    ),
+    Mutation(
+        "what waits for a window is still to be looked through",
+        "usage that waits for the next hour is refused in it",
+        late.overlook_what_waits,
+        (lateness.usage_after_a_run_within_its_hour,),
+    ),
+    Mutation(
+        "a look ahead of the clock does not count",
+        "a clock that was hours ahead has usage refused that is on time",
+        late.believe_every_clock,
+        (lateness.a_run_whose_clock_is_hours_ahead,),
+    ),
+    Mutation(
+        "a clock that is behind takes no look away",
+        "late usage that is held is billed after it",
+        late.let_each_clock_overrule,
+        (lateness.a_run_whose_clock_is_hours_behind,),
+    ),
+    Mutation(
+        "what an entry gave back was on time",
+        "what an outage delayed is refused or held",
+        late.forget_what_was_given_back,
+        (lateness.usage_that_an_outage_delayed,),
+    ),
+    Mutation(
+        "a correction of what was given back is on time",
+        "usage that AWS refused is refused once more when it is right",
+        late.correct_as_if_new,
+        (lateness.usage_that_is_repaired_after_its_window,),
     ),
     # Sending
     Mutation(
@@ -558,6 +627,20 @@ MUTATIONS = (
         "an input that is repeated after two repairs is billed beside the corrected one",
         dynamodb.remember_one_correction,
         (recording.an_input_that_comes_again_after_two_repairs,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: what an entry gave back was on time",
+        "what an outage delayed is refused or held",
+        late.dynamodb_forget_what_was_given_back,
+        (lateness.usage_that_an_outage_delayed,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: a correction of what was given back is on time",
+        "usage that AWS refused is refused once more when it is right",
+        late.dynamodb_correct_as_if_new,
+        (lateness.usage_that_is_repaired_after_its_window,),
         "dynamodb",
     ),
     Mutation(

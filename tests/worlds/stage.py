@@ -187,8 +187,11 @@ class Stage(World):
     def policy(self, **changes: Any) -> None:
         """Other settings, such as late=LateUsage.REJECT."""
         policy = replace(self.mix.policy, **changes)
-        self.mix = self.endings.mix = replace(self.mix, policy=policy)
-        self.auditor._tag_sets_max = policy.tag_sets_max
+        self._mix_is(replace(self.mix, policy=policy))
+
+    def _mix_is(self, mix: Mix) -> None:
+        self.mix = self.endings.mix = self.auditor.mix = mix
+        self.auditor.lateness.skew_s = mix.skew_s
 
     def reads(self, **readings: Any) -> None:
         """AWS reads its rules so."""
@@ -197,8 +200,7 @@ class Stage(World):
     def clocks_are_off_by(self, seconds: float) -> None:
         """Every process's clock; the others' time is the true one."""
         skew_s = max(self.mix.skew_s, int(abs(seconds)))  # the auditor forgets no excuse
-        self.mix = self.endings.mix = replace(self.mix, skew_s=skew_s)
-        self.auditor._skew_s = skew_s
+        self._mix_is(replace(self.mix, skew_s=skew_s))
         for process in self.processes:
             process.clock.offset_us = int(seconds * 1_000_000)
 

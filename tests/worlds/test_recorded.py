@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import nullcontext
-from datetime import timedelta
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from marketplace_metering.core.policy import Policy
 from marketplace_metering.proof.worlds.expected_items import Written
 from marketplace_metering.proof.worlds.expected_usage import Recorded, _is_explained
+from marketplace_metering.proof.worlds.fault_mix import draw
 from marketplace_metering.proof.worlds.safety import Auditor, Violation
 from marketplace_metering.proof.worlds.snapshot import MeterName, UsageRow
 
@@ -117,6 +119,6 @@ def test_a_month_in_its_grace_takes_what_is_older_than_a_day(
     accepted: Any = SimpleNamespace(
         content=SimpleNamespace(stamp=stamp_s * 1_000_000), at=(NEW_YEAR_S + after_s) * 1_000_000
     )
-    auditor = Auditor(aws, timedelta(hours=24), 0, 2_500)
+    auditor = Auditor(aws, replace(draw(0), policy=Policy()))
     with pytest.raises(Violation) if is_late else nullcontext():
         auditor._check_in_time((METER, stamp_s // 3_600), accepted)

@@ -38,6 +38,7 @@ class Group:
     record_count: int
     earliest_ns: int
     members: object  # the store's own handle for exactly these usage records
+    was_given_back: bool = False  # an entry had it: it was on time, whatever its hour
 
     def __post_init__(self) -> None:
         assert self.quantity.micros <= QUANTITY_MICROS_MAX, "a store splits groups at the cap"
@@ -53,6 +54,7 @@ class Book:
     live: frozenset[Window] = frozenset()
     released: Sequence[EntryKey] = ()  # of windows that may be sealed again
     owners: Owners = field(default_factory=lambda: NOBODY)  # of the licences of its pending usage
+    is_partial: bool = False  # of its pending usage, not all could be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +89,20 @@ class Plan:
         return bool(self.sealings or self.rejected)
 
 
-def plan(book: Book, groups: Sequence[Group], now: datetime, policy: Policy, scope: Scope) -> Plan:
-    """Decide where the pending usage of a book is billed."""
+def plan(
+    book: Book,
+    groups: Sequence[Group],
+    now: datetime,
+    policy: Policy,
+    scope: Scope,
+    looked_through: UsageHour | None = None,
+) -> Plan:
+    """Decide where the pending usage of a book is billed.
+
+    Usage up to the hour that was looked through before was recorded late; see `looked_through`.
+    """
     ordered = sorted(groups, key=_age)
-    planner = _Planner(book, ordered, now, policy, scope)
+    planner = _Planner(book, ordered, now, policy, scope, looked_through)
     for group in ordered:
         planner.place(group)
     return planner.finish()
@@ -160,17 +172,24 @@ def _age(group: Group) -> tuple[object, ...]:
     """Oldest first; the same order in whichever order a store reads them."""
     licence = group.meter.license_arn or ""
     size = (group.quantity, group.record_count)
-    return (group.hour, group.earliest_ns, licence, group.tags, *size)
+    return (group.hour, group.earliest_ns, licence, group.tags, *size, group.was_given_back)
 
 
 class _Planner:
     def __init__(
-        self, book: Book, groups: Sequence[Group], now: datetime, policy: Policy, scope: Scope
+        self,
+        book: Book,
+        groups: Sequence[Group],
+        now: datetime,
+        policy: Policy,
+        scope: Scope,
+        looked_through: UsageHour | None,
     ) -> None:
         self.book = book
         self.now = now
         self.policy = policy
         self.scope = scope
+        self.looked_through = looked_through
         self.drafts: dict[Window, _Draft] = {}
         self.rejected: list[tuple[Group, str]] = []
         self.waiting: list[tuple[Group, Waits]] = []
@@ -199,7 +218,8 @@ class _Planner:
         if self.is_open_for(own, group):
             self.take(own, group)
             return
-        is_late = own in self.book.live or not self.is_in_time(own, group)
+        is_closed = own in self.book.live or not self.is_in_time(own, group)
+        is_late = is_closed and self.was_recorded_late(group)
         choice = self.policy.late_usage_of(group.meter.product) if is_late else LateUsage.CARRY
         match choice:
             case LateUsage.CARRY:
@@ -211,6 +231,11 @@ class _Planner:
 
     def owner_of(self, meter: Meter) -> Owner | None:
         return self.book.owners.get(meter.license_arn) if meter.license_arn else None
+
+    def was_recorded_late(self, group: Group) -> bool:
+        """Whether its hour had been looked through before; what an entry had was on time."""
+        looked = self.looked_through
+        return looked is not None and group.hour <= looked and not group.was_given_back
 
     def carry(self, group: Group) -> None:
         windows = [Window(group.meter, hour) for hour in self.later_hours(group.hour)]
@@ -284,7 +309,7 @@ class _Planner:
 
     def reject(self, group: Group) -> None:
         text = (
-            f"usage of {group.hour} came after its window was sealed or expired, and late usage of "
+            f"usage of {group.hour} was recorded after its hour had been sealed, and late usage of "
             f"product {group.meter.product} is rejected by your setting. To bill it later, set "
             "late to carry and retry it"
         )

@@ -15,7 +15,7 @@ from marketplace_metering.core.limits import (
 
 
 class LateUsage(StrEnum):
-    """What becomes of usage whose own window is sealed or expired (money rule 4)."""
+    """What becomes of usage that was recorded late (money rules 4 and 15)."""
 
     CARRY = "carry"  # bill it in a later open window of the same meter
     REJECT = "reject"  # list it as unbilled

@@ -15,6 +15,7 @@ from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.quantity import ZERO, Quantity, total
 from marketplace_metering.jobs.admit import chartered
 from marketplace_metering.jobs.copies import admitted
+from marketplace_metering.jobs.looking_through import Looking
 from marketplace_metering.ports import Ports
 
 TRIES_PER_BOOK = 3
@@ -70,11 +71,15 @@ def seal(
     policy = chartered(ports, policy)
     ports = admitted(ports, policy)
     report = SealReport()
+    looking = Looking.begin(ports.store, ports.clock.now())
     contended: set[BookKey] | None = None
     for _try in range(TRIES_PER_BOOK):
         report.waiting_records.clear()
-        contended = _seal_once(ports, policy, scope, until, contended, report, on_progress)
-        if not contended or report.is_cut_short:
+        contended = _seal_once(ports, policy, scope, until, contended, report, on_progress, looking)
+        if report.is_cut_short:
+            return report
+        if not contended:
+            looking.end(ports.store, policy)
             return report
     report.contended_books = len(contended or ())
     return report
@@ -88,14 +93,16 @@ def _seal_once(
     only: set[BookKey] | None,
     report: SealReport,
     on_progress: Callable[[SealReport], None],
+    looking: Looking,
 ) -> set[BookKey]:
     """One pass over the books; answers those that somebody else changed meanwhile."""
     contended: set[BookKey] = set()
     now = ports.clock.now()
     books = ports.store.pending(now, policy)
     while step := list(islice(books, BOOKS_PER_STEP)):
-        plans = [plan(book, groups, now, policy, scope) for book, groups in step]
+        plans = [plan(book, groups, now, policy, scope, looking.hour) for book, groups in step]
         for each in plans:
+            looking.saw(each)
             for group, why in each.waiting:
                 report.waiting_records[why] += group.record_count
         plans = [

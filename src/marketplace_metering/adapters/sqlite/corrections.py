@@ -44,6 +44,9 @@ class SqliteCorrections:
             row = self._uncovered(view.record)
             if row is None or self._is_known_event(view.record, corrected):
                 return False
+            (released_from,) = self._connection.execute(
+                "SELECT released_from FROM tally WHERE id = ?", (row["tally_id"],)
+            ).fetchone()
             self._take_out(row, view.record)
             if corrected != view.record:
                 # Or an application that repeats its input would record the old one once more.
@@ -55,7 +58,7 @@ class SqliteCorrections:
                 )
             source = CORRECTION_OF + view.source
             intake = SqliteIntake(self._connection, self._identities, source, now)
-            intake.put_in_place(corrected)
+            intake.put_in_place(corrected, released_from)
         return True
 
     def license_owner(self, license_arn: str) -> Owner | None:

@@ -107,16 +107,19 @@ class SqliteIntake:
             self._open.clear()
         return taken
 
-    def put_in_place(self, corrected: UsageRecord) -> None:
+    def put_in_place(self, corrected: UsageRecord, released_from: int | None) -> None:
         """Record a corrected usage record, inside the write transaction of the caller.
 
-        It is one more use in any case: an equal one of another input is not taken for it.
+        It is one more use in any case: an equal one of another input is not taken for it. What an
+        entry gave back stays apart from usage that was recorded since.
         """
         try:
             self._begin_input()
             group_id = self._group(corrected)
             created_ns = self._free_place(corrected, group_id, may_be_there=False)
             assert created_ns is not None
+            if released_from is not None:
+                self._open[group_id] = self._new_tally(group_id, released_from)
             self._insert(corrected, group_id, created_ns)
             self._store_tallies()
         finally:
@@ -323,11 +326,11 @@ class SqliteIntake:
             self._open[group_id] = tally
         return tally
 
-    def _new_tally(self, group_id: int) -> _OpenTally:
+    def _new_tally(self, group_id: int, released_from: int | None = None) -> _OpenTally:
         number = self._connection.execute(
-            "INSERT INTO tally (group_id, micros, record_count, earliest_ns) "
-            "VALUES (?, 0, 0, 9223372036854775807)",
-            (group_id,),
+            "INSERT INTO tally (group_id, micros, record_count, earliest_ns, released_from, "
+            "is_closed) VALUES (?, 0, 0, 9223372036854775807, ?, ?)",
+            (group_id, released_from, released_from is not None),
         ).lastrowid
         assert number is not None
         return _OpenTally(number, 0)

@@ -357,4 +357,5 @@ def _group(row: row_codec.Row) -> Group:
         record_count=row["record_count"],
         earliest_ns=row["earliest_ns"],
         members=row["id"],
+        was_given_back=row["released_from"] is not None,
     )

@@ -103,6 +103,7 @@ class SimulatedAws:
     foreign: set[Window] = field(default_factory=set)
     # Licensed windows, by all but the product code, which AWS is not told: who was first to send it
     _first: dict[tuple[MeterName, int], Window] = field(default_factory=dict)
+    elsewhere: set[Window] = field(default_factory=set)  # those of another program, really
 
     def __post_init__(self) -> None:
         self.simulator = MarketplaceSimulator(self.mix.readings, strict=True)
@@ -182,6 +183,7 @@ class SimulatedAws:
         self.simulator.answer(OPERATION, body, at(self.now_us()))
         self.foreign |= {(meter, hour), self._first_to_send((meter, hour))}
         if len(self.simulator.accepted) > before:
+            self.elsewhere.add((meter, hour))
             self.tell(f"another program meters {meter} in hour {hour}")
 
     def _draw(self, windows: Windows) -> list[str]:

@@ -77,6 +77,7 @@ class DynamoShop(Shop):
         made = [Table(each) for each in (*definitions(PREFIX), mark_definition(PREFIX))]
         self._names = table_names(PREFIX)
         self._injector = FaultInjector(faults, seed)
+        self.index_lags = faults.lagging > 0  # by requests, and there may be few in an hour
         self.client = Client({table.name: table for table in made}, self._injector, steps)
         self.table = GuideTable(self.client, self._names.records)
         tables = self.client.tables

@@ -79,6 +79,7 @@ class Mix:
     skew_s: int = 0  # how far a clock may be off
     person_every_h: int = 0  # a person corrects something about so often; 0 is never
     shared_events: int = 0  # that come in several ways
+    no_seals: Span | None = None  # in which the schedule starts no job
     restores: int = 0  # how often the latest copy takes the place of the store
     shells: int = 0  # how often a person seals and sends from a shell with other settings
     moves: int = 0  # how often the ledger is moved to another region
@@ -141,7 +142,17 @@ def draw(seed: int) -> Mix:
     moves = random.choice((0, 0, 0, 2, 4))
     shared_events = random.choice((0,) * 6 + (1, 2, 4, 8))
     mix = replace(mix, shared_events=shared_events)
-    return mix if mix.restores or mix.foreign_windows else replace(mix, moves=moves)
+    mix = mix if mix.restores or mix.foreign_windows else replace(mix, moves=moves)
+    return _with_late_usage(mix, random)
+
+
+def _with_late_usage(mix: Mix, random: Random) -> Mix:
+    """In half of the worlds late usage is refused or held; in some, nothing is sealed for hours."""
+    late = random.choice((mix.policy.late, mix.policy.late, LateUsage.REJECT, LateUsage.HOLD))
+    begins = mix.starts_at + timedelta(minutes=random.randint(0, mix.hours * 60))
+    lasts = timedelta(hours=random.choice((0, 0, 0, 4, 12, 30)))
+    span = Span("nothing is sealed", begins, begins + lasts) if lasts else None
+    return replace(mix, policy=replace(mix.policy, late=late), no_seals=span)
 
 
 def _chance_of_its_own(name: str, seed: int) -> Random:

@@ -151,6 +151,9 @@ class Endings:
         if row.failure is None:
             if self.mix.policy.late != "hold":
                 raise Violation(f"{row} is pending for ever")
+            if self.auditor.lateness.is_on_time(row):
+                raise Violation(f"{row} was recorded on time, and is held as late")
+            self.auditor.marks["late usage held"] += self.auditor.lateness.is_late(row)
             return
         if _repeats(row):
             self.auditor.marks["event put elsewhere again"] += 1

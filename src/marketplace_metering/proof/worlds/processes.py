@@ -64,9 +64,16 @@ class Process:
     is_busy: bool = False
 
 
-def job(ports: Ports, policy: Policy, scope: Scope, marks: Counter[str]) -> str:
+def job(
+    ports: Ports,
+    policy: Policy,
+    scope: Scope,
+    marks: Counter[str],
+    on_sealed: Callable[[SealReport], None],
+) -> str:
     """The metering job: seal, then tell people."""
     report = seal(ports, policy, scope)
+    on_sealed(report)
     marks.update(f"usage waits: {why}" for why, count in report.waiting_records.items() if count)
     marks["book contended to the end of a run"] += report.contended_books
     told = deliver_alarms(ports)

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from marketplace_metering.proof.worlds.aws import SimulatedAws
 from marketplace_metering.proof.worlds.expected_usage import Recorded, Window, shown
+from marketplace_metering.proof.worlds.fault_mix import Mix
+from marketplace_metering.proof.worlds.lateness import Lateness
 from marketplace_metering.proof.worlds.restores import SETTLED_FOR_GOOD, BilledUnits
 from marketplace_metering.proof.worlds.snapshot import (
     EntryRow,
@@ -45,14 +47,10 @@ class Violation(BaseException):
 class Auditor:
     """What must be true, and the exception when it is not."""
 
-    def __init__(
-        self, aws: SimulatedAws, window_length: timedelta, skew_s: int, tag_sets_max: int
-    ) -> None:
+    def __init__(self, aws: SimulatedAws, mix: Mix) -> None:
         self._aws = aws
-        self._window_length = window_length
-        self._tag_sets_max = tag_sets_max
+        self.mix = mix
         self.without_tags: set[str] = set()  # entries of which some usage lost its tags
-        self._skew_s = skew_s
         self.may_seal_open_hours = False  # somebody asked for it
         self._accepted_seen = 0
         self.accepted: dict[Window, Accepted] = {}
@@ -60,13 +58,15 @@ class Auditor:
         self.states: dict[str, str] = {}
         self.marks: Counter[str] = Counter()
         self.recorded = Recorded(self.marks)
+        self.lateness = Lateness(mix.policy, mix.skew_s, self.marks)
         self.billed_units = BilledUnits()
         self.waits_for_word = False  # nobody has said yet what a restored store is
         self._new: list[tuple[Window, Accepted]] = []  # since the books were looked at
 
     def lose(self, lost: Snapshot, copy: Snapshot, are_records_lost: bool) -> None:
         """A copy takes the place of the store: what it forgot is another program's to it."""
-        unknown = self.billed_units.lose(lost, self.accepted, self._accepted_seen)
+        own = {w: each for w, each in self.accepted.items() if w not in self._aws.elsewhere}
+        unknown = self.billed_units.lose(lost, own, self._accepted_seen)
         known = {
             entry.window
             for entry in copy.entries
@@ -77,6 +77,7 @@ class Auditor:
         self._frozen.clear()
         self.states.clear()
         self.waits_for_word = True
+        self.lateness.lose()
         if are_records_lost:
             self.recorded.lose(copy.usage)
         else:
@@ -92,7 +93,8 @@ class Auditor:
             if is_ours and window in self.accepted:
                 raise Violation(f"{shown(window)} is billed twice")
             self.accepted[window] = each
-            self._new.append((window, each))
+            if window not in self._aws.elsewhere:
+                self._new.append((window, each))
             if is_ours:
                 self._check_in_time(window, each)
         for twice in simulator.audit.billed_twice:
@@ -110,7 +112,7 @@ class Auditor:
     def _check_in_time(self, window: Window, each: Accepted) -> None:
         stamp, at = instant(each.content.stamp), instant(each.at)
         first = datetime(stamp.year + stamp.month // 12, stamp.month % 12 + 1, 1, tzinfo=UTC)
-        deadline = min(stamp + self._window_length, first + MONTH_CLOSES)
+        deadline = min(stamp + self.mix.policy.window_length, first + MONTH_CLOSES)
         if at >= deadline:
             # Another reading of AWS took it; ours never risks that, but a process may stand still.
             self.marks["accepted after our deadline"] += 1
@@ -127,6 +129,10 @@ class Auditor:
                 raise Violation(twice)
         self._new.clear()
         fault = self.recorded.fault_in(books.usage)
+        if fault is not None:
+            raise Violation(fault)
+        is_carried = self.mix.policy.late == "carry" or self.billed_units.is_restored
+        fault = self.lateness.fault_in(books, (now_s + 1) * 1_000_000, is_carried)
         if fault is not None:
             raise Violation(fault)
         if books.vanishing and not self.waits_for_word:
@@ -150,7 +156,7 @@ class Auditor:
                     raise Violation(f"a released entry still holds usage: {_said(entry)}")
                 continue
             _check_sums(entry, members)
-            if _check_allocations(entry, members, self._tag_sets_max):
+            if _check_allocations(entry, members, self.mix.policy.tag_sets_max):
                 self.without_tags.add(entry.name)
         if by_entry:
             raise Violation(f"usage is covered by entries that do not exist: {list(by_entry)}")
@@ -191,7 +197,7 @@ class Auditor:
             names.add(entry.name)
             if entry.name not in self._frozen:
                 self.marks.update(_peculiarities(entry))
-                is_over = (entry.hour + 1) * 3_600 <= now_s + self._skew_s
+                is_over = (entry.hour + 1) * 3_600 <= now_s + self.mix.skew_s
                 is_held = self.billed_units.is_restored and entry.state == "unresolved"
                 if not is_over and not self.may_seal_open_hours and not is_held:
                     raise Violation(f"an hour that is not over was sealed: {_said(entry)}")

@@ -82,6 +82,7 @@ class Shop(Protocol):
     failures: tuple[type[Exception], ...] = (StoreFailure,)  # what a store that is unusable raises
     table: GuideTable | None = None  # where applications may also write themselves
     keeps_parts_of_inputs: bool = False  # whether an input that breaks off may be recorded in part
+    index_lags: bool = False  # whether what is recorded may be invisible to the jobs for any time
 
     def open(self, clock: Clock) -> OpenStore:
         """For a process that starts: nothing of what another one remembers is in it."""

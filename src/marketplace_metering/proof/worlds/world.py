@@ -22,6 +22,7 @@ from marketplace_metering.jobs.admit import CharterError, change
 from marketplace_metering.jobs.copies import RestoredStoreError
 from marketplace_metering.jobs.record import record
 from marketplace_metering.jobs.restored import restored
+from marketplace_metering.jobs.seal import SealReport
 from marketplace_metering.ports import OpenStore, Ports
 from marketplace_metering.proof.worlds.applications import Input, Writers
 from marketplace_metering.proof.worlds.aws import ANSWERED, Line, SimulatedAws
@@ -66,8 +67,7 @@ class World:
         self.perils = perils or Perils(_random("perils", mix), mix.one_in, self)
         self.cast = cast = cast or draw_cast(mix, _random("cast", mix))
         self.aws = SimulatedAws(mix, cast, _random("aws", mix), lambda: self.now_us, self.tell)
-        policy = mix.policy
-        self.auditor = Auditor(self.aws, policy.window_length, mix.skew_s, policy.tag_sets_max)
+        self.auditor = Auditor(self.aws, mix)
         self.endings = Endings(mix, cast, self.aws, self.auditor)
         self._under_way: list[int] = []  # when each of the runs began, one inside the other
         self._kinds: list[str] = []  # what each of them does
@@ -87,6 +87,7 @@ class World:
         self.shared = SharedEvents(cast, self.writers, _random("shared events", mix))
         self.shop = open_shop(self.perils, mix.seed)
         self.auditor.recorded.parts_are_kept = self.shop.keeps_parts_of_inputs
+        self.auditor.lateness.index_lags = self.shop.index_lags
         self.pager = Pager(self.perils)
         self.processes = [self._process(number) for number in range(PROCESSES)]
 
@@ -302,7 +303,14 @@ class World:
         name = "seals" if scope is Scope.CLOSED_HOURS else "seals everything"
         self.auditor.may_seal_open_hours |= scope is Scope.EVERYTHING
         policy = self._policy()
-        if self.run(name, lambda ports, _: job(ports, policy, scope, self.auditor.marks)):
+        began_us, runs = self.now_us, self.runs.total() + 1
+        lateness, marks = self.auditor.lateness, self.auditor.marks
+
+        def sealed(report: SealReport) -> None:
+            if self.runs.total() == runs:  # or something came in between
+                lateness.looked(began_us, self.now_us, report)
+
+        if self.run(name, lambda ports, _: job(ports, policy, scope, marks, sealed)):
             self.ring()
 
     def submit(self) -> None:
@@ -390,9 +398,13 @@ class World:
             return f"{report.added} added, {report.already_there} there, {report.refused} refused"
 
         known = drawn.is_confirmed
+        if not known:
+            self.auditor.lateness.begins(drawn, self.now_us)
         if self.run(kind or ("repeats" if repeat else "writes"), work, f" {drawn.source}"):
             if not drawn.is_lost:
                 self.writers.confirm(drawn)
+            if not known:
+                self.auditor.lateness.ends(drawn, self.now_us)
         elif not known:
             self.later(timedelta(seconds=RETRY_AFTER_S), lambda: self.write(drawn))
 

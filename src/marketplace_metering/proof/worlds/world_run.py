@@ -13,7 +13,7 @@ from marketplace_metering.proof.worlds.fault_mix import Mix, draw
 from marketplace_metering.proof.worlds.safety import Violation
 from marketplace_metering.proof.worlds.sqlite_store import SqliteShop
 from marketplace_metering.proof.worlds.stores import OpenShop
-from marketplace_metering.proof.worlds.timeline import Story, us
+from marketplace_metering.proof.worlds.timeline import Story, at, us
 from marketplace_metering.proof.worlds.world import World
 
 HOUR = timedelta(hours=1)
@@ -103,6 +103,9 @@ def plan(world: World) -> None:
     first_hour = start_us // HOUR_US
     for hour in range(first_hour, end_us // HOUR_US + 1):
         due_us = hour * HOUR_US + random.randint(330, 420) * 1_000_000
+        if mix.no_seals is not None and mix.no_seals.covers(at(due_us)):
+            world.faults["nothing is sealed"] += 1
+            continue
         for delay_s in world._wakes():
             world.at(due_us + int(delay_s * 1_000_000), world.seal)
     some(random.randint(2, mix.hours // 2), world.submit)

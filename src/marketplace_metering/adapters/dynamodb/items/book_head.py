@@ -126,7 +126,7 @@ class Head:
             windows.append((key, cover.holding is Holding.LIVE))
         live = frozenset(key.window for key, is_live in windows if is_live)
         released = tuple(key for key, is_live in windows if not is_live)
-        return BookAsRead(book_key, self.version, live, released, owners, self)
+        return BookAsRead(book_key, self.version, live, released, owners, head=self)
 
     def write(self, table: str, before: Head) -> dict[str, Any]:
         """The part of a transaction that replaces `before` by this head."""

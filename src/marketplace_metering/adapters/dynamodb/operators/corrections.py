@@ -39,6 +39,7 @@ from marketplace_metering.adapters.dynamodb.items.member_list import MemberColum
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.items.usage_record import (
     EXPIRES,
+    MARKED_BY,
     REPLACES,
     content_of,
     corrected_source,
@@ -120,6 +121,9 @@ class DynamoCorrections:
             if located is None or located.view.entry is not None:
                 return False
             item = item_of(corrected, old.created_ns, corrected_source(view.source))
+            gave_it_back = located.view.released_from
+            if gave_it_back is not None:  # or it would pass for usage that was recorded late
+                item[MARKED_BY] = text(str(keys.entry_place(gave_it_back.entry.key)))
             if _has_same_place(corrected, old):
                 puts = [self._put(_with_replaced(item, located.item), located.item)]
             else:

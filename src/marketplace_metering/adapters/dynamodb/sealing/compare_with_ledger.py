@@ -53,8 +53,7 @@ class Match(NamedTuple):
     @property
     def is_free(self) -> bool:
         """Whether nothing holds it any more: it is planned like any other."""
-        covering = self.covering
-        return not isinstance(covering, Stored) or covering.entry.state is State.RELEASED
+        return not isinstance(self.covering, Stored) or _is_released(self.covering)
 
 
 @dataclass(slots=True)
@@ -64,6 +63,7 @@ class Comparison:
     held: dict[BookKey, set[int]] = field(default_factory=dict)
     doubtful: list[Match] = field(default_factory=list)
     older: dict[BookKey, list[tuple[EntryKey, bool]]] = field(default_factory=dict)
+    given_back: dict[BookKey, set[int]] = field(default_factory=dict)  # by released entries
 
 
 def verdict(covering: Covering, is_same: bool) -> Verdict:
@@ -174,10 +174,18 @@ def _compare_book(
     }
     held: set[int] = set()
     doubtful: dict[int, Match] = {}
+    # A correction may have moved usage since, but it left the mark.
+    marks = {ns: keys.parse_place(written) for ns, written in book.marked_by.items()}
+    given_back = {
+        ns for ns, place in marks.items() if place and _is_released(members.found.get(place))
+    }
     # The live entry decides, not an earlier one; or what owes marks, the latest first.
     for covering in sorted(coverings, key=_latest_first):
         said = members.said(covering)
+        gives_back = _is_released(covering)
         for ns in _in_both(pending, said):
+            if gives_back:
+                given_back.add(ns)
             if ns in held or ns in doubtful:
                 continue
             group, micros = pending[ns]
@@ -188,7 +196,12 @@ def _compare_book(
                 case Verdict.DOUBTFUL:
                     doubtful[ns] = Match(key, ns, group, micros, covering, said[ns])
     comparison.held[key] = held
+    comparison.given_back[key] = given_back
     comparison.doubtful.extend(doubtful.values())
+
+
+def _is_released(covering: Covering | None) -> bool:
+    return isinstance(covering, Stored) and covering.entry.state is State.RELEASED
 
 
 def _in_both(some: Mapping[int, object], others: Mapping[int, object]) -> Iterable[int]:

@@ -80,6 +80,13 @@ class _Repeat(NamedTuple):
     at: str  # of the other one
 
 
+class Settled(NamedTuple):
+    """What must not be planned by this run, by book and nanosecond."""
+
+    repeated: Times  # listed: its event is another usage record
+    unclear: Times  # not what the index shows
+
+
 class Events:
     """Looks for the events of some books."""
 
@@ -88,20 +95,19 @@ class Events:
         self._names = names
         self._alarms = alarms
 
-    def settle(
-        self, books: Mapping[BookKey, PendingBook], held: Times, now: datetime
-    ) -> dict[BookKey, set[int]]:
-        """List what is recorded elsewhere as well; answers what must not be planned by this run."""
+    def settle(self, books: Mapping[BookKey, PendingBook], held: Times, now: datetime) -> Settled:
+        """List what is recorded elsewhere as well."""
         away = {(key, ns): event for key, book in books.items() for ns, event in book.away.items()}
         if not away:
-            return {}
-        seekers, left_out = self._seekers(away, held, now)
+            return Settled({}, {})
+        seekers, unclear = self._seekers(away, held, now)
         repeats = self._find(seekers)
         judged = (judgement for each in repeats if (judgement := _judgement(each, now)) is not None)
         mark_refused(self._calls, self._names, self._alarms, judged)
+        repeated: defaultdict[BookKey, set[int]] = defaultdict(set)
         for each in repeats:
-            left_out[each.seeker.book].add(each.seeker.ns)
-        return left_out
+            repeated[each.seeker.book].add(each.seeker.ns)
+        return Settled(repeated, unclear)
 
     def _seekers(
         self, away: Mapping[tuple[BookKey, int], str], held: Times, now: datetime
@@ -109,7 +115,7 @@ class Events:
         """Those that are what the index shows; the others the next run sees as they are."""
         items = self._read(Spot(key.account, ns) for key, ns in away)
         seekers: list[_Seeker] = []
-        left_out: defaultdict[BookKey, set[int]] = defaultdict(set)
+        unclear: defaultdict[BookKey, set[int]] = defaultdict(set)
         for (key, ns), event_id in away.items():
             item = items.get(Spot(key.account, ns), {})
             is_held = ns in held.get(key, ())
@@ -119,10 +125,10 @@ class Events:
                 place_ns = place_of(event_id, ns)
                 seekers.append(_Seeker(key, ns, event_id, is_held, place_ns, item))
             else:
-                left_out[key].add(ns)
+                unclear[key].add(ns)
         # What is in the ledger already goes first.
         seekers.sort(key=lambda each: (not each.is_held, each.ns, each.book))
-        return seekers, left_out
+        return seekers, unclear
 
     def _find(self, seekers: list[_Seeker]) -> list[_Repeat]:
         repeats: list[_Repeat] = []

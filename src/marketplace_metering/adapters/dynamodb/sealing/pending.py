@@ -7,6 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes
@@ -111,11 +112,11 @@ class PendingUsage:
             if not retried.released:
                 break
         held = _not_pending(comparison, retried.free)
-        repeated = self._events.settle(books, held, now)
+        events = self._events.settle(books, held, now)
+        unclear = {key: moved.get(key, set()) | events.unclear.get(key, set()) for key in books}
         left_of = {
             key: _without(
-                book,
-                held.get(key, set()) | moved.get(key, set()) | repeated.get(key, set()),
+                book, held.get(key, set()) | unclear[key] | events.repeated.get(key, set())
             )
             for key, book in books.items()
         }
@@ -123,10 +124,11 @@ class PendingUsage:
         wanted = sorted(set().union(*licenses.values()))
         owners = read_owners(self._calls, self._names.ledger, wanted)
         for key, left in left_of.items():
-            if left.groups:
+            if left.groups or unclear[key]:
                 known = {arn: owners[arn] for arn in licenses[key] if arn in owners}
                 book = heads[key].book(comparison.older[key], oldest, known)
-                yield book, list(groups_of(key, left))
+                groups = groups_of(key, left, comparison.given_back.get(key, set()))
+                yield replace(book, is_partial=bool(unclear[key])), list(groups)
 
     def _heads(self, books: dict[BookKey, PendingBook]) -> dict[BookKey, Head]:
         pks = {keys.book_pk(key): key for key in books}

@@ -9,7 +9,7 @@ time: most belong to the hour of the one before. Any other one takes the careful
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -242,20 +242,39 @@ def _names(item: Attributes, shape: _Shape) -> _Names:
     )
 
 
-def groups_of(key: BookKey, book: PendingBook) -> Iterator[Group]:
-    """The groups of a book; one that is above a window's cap comes in several parts."""
+def groups_of(
+    key: BookKey, book: PendingBook, given_back: Set[int] = frozenset()
+) -> Iterator[Group]:
+    """The groups of a book; one that is above a window's cap comes in several parts.
+
+    What an entry gave back is apart from usage that no entry ever had.
+    """
     for (license_arn, hour, tags), columns in book.groups.items():
         meter = Meter(key.product, key.account, key.dimension, license_arn)
-        for part in _capped(columns):
-            yield Group(
-                meter=meter,
-                hour=UsageHour(hour),
-                tags=tags,
-                quantity=Quantity(sum(part.micros)),
-                record_count=len(part),
-                earliest_ns=min(part.ns),
-                members=part,
-            )
+        for was_given_back, some in _apart(columns, given_back):
+            for part in _capped(some):
+                yield Group(
+                    meter=meter,
+                    hour=UsageHour(hour),
+                    tags=tags,
+                    quantity=Quantity(sum(part.micros)),
+                    record_count=len(part),
+                    earliest_ns=min(part.ns),
+                    members=part,
+                    was_given_back=was_given_back,
+                )
+
+
+def _apart(columns: MemberColumns, given_back: Set[int]) -> Iterator[tuple[bool, MemberColumns]]:
+    if not given_back or given_back.isdisjoint(columns.ns):
+        yield False, columns
+        return
+    for wanted in (True, False):
+        part = MemberColumns()
+        for ns, micros in zip(columns.ns, columns.micros, strict=True):
+            if (ns in given_back) is wanted:
+                part.add(ns, micros)
+        yield wanted, part
 
 
 def _capped(columns: MemberColumns) -> Iterator[MemberColumns]:

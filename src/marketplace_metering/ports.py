@@ -132,7 +132,8 @@ class Ledger(Protocol):
 
         May be stale: new usage may be missing. It must not show usage that a live entry covered at
         the book's version, nor usage that is listed as failed. A group never exceeds a window's
-        cap. `Group.members` is the store's own handle; it comes back in a plan, to the same store.
+        cap, and what entries gave back is apart from usage that none had. `Group.members` is the
+        store's own handle. What could not be read for now makes its book `is_partial`.
 
         A store that foreign programs write into judges their records here: it refuses what is
         malformed, with an alarm, and follows what a person has set back to pending.

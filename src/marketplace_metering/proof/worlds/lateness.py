@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 
 from marketplace_metering.core.plan import Waits
 from marketplace_metering.core.policy import Policy
@@ -104,6 +105,8 @@ class Lateness:
                 if self.is_on_time(row):
                     return f"{row} was recorded on time, and is refused as late"
                 self._marks["late usage refused"] += self.is_late(row)
+            elif row.failure is not None:
+                self._done[_place(row)] = NEVER  # listed: it comes when a person has corrected it
         return None
 
 
@@ -116,5 +119,5 @@ def _places(drawn: Input) -> Iterator[Place]:
         item = piece.item
         if isinstance(item, dict):
             created_ms = item.get("create_timestamp")
-            if isinstance(created_ms, int):
-                yield str(item.get("customerAWSAccountId")), created_ms // 1_000
+            if isinstance(created_ms, int | Decimal):
+                yield str(item.get("customerAWSAccountId")), int(created_ms // 1_000)

@@ -17,6 +17,7 @@ from marketplace_metering.core.outcome import Duplicate, NoAnswer, NotSubscribed
 from marketplace_metering.core.policy import LateUsage, Policy, Scope
 from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.files.json_lines import Piece
+from marketplace_metering.jobs.looking_through import Looking
 from marketplace_metering.jobs.record import record
 from marketplace_metering.jobs.seal import seal
 from marketplace_metering.ports import Ports
@@ -75,6 +76,8 @@ def released(world: TwoTables) -> None:
 
 def rejected(world: TwoTables) -> None:
     world.policy = Policy(late=LateUsage.REJECT)
+    world.at("2026-11-22 10:30")
+    Looking.begin(world.store, world.clock.now()).end(world.store, world.policy)
     world.at("2026-11-22 11:30")
     world.run()
     assert world.entries() == []

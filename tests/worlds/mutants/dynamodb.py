@@ -135,7 +135,7 @@ def remember_one_correction(patch: pytest.MonkeyPatch) -> None:
 
 
 def believe_events_put_elsewhere(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(events.Events, "settle", lambda self, books, held, now: {})
+    patch.setattr(events.Events, "settle", lambda self, books, held, now: events.Settled({}, {}))
 
 
 def put_no_signpost(patch: pytest.MonkeyPatch) -> None:

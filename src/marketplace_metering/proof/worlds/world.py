@@ -424,8 +424,10 @@ class World:
                 self.writers.inputs.append(what)
                 self.write(what, "shares")
 
-        for each in handed_over:
-            self.later(self.shared.later(), partial(hand_over, each))
+        for number, each in enumerate(handed_over):
+            # The first comes now, or what only comes after the world's end is sealed too late.
+            span = self.shared.later() if number else timedelta(0)
+            self.later(span, partial(hand_over, each))
 
     def _may_be_billed(self, repeated: Input) -> bool:
         """Whether nobody can know any more that an input was billed: a restored store has lost it,

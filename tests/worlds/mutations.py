@@ -21,6 +21,7 @@ from tests.worlds.mutants import store as storing
 from tests.worlds.schedules import (
     Schedule,
     answers,
+    edits,
     files,
     lateness,
     people,
@@ -544,9 +545,9 @@ MUTATIONS = (
     # DynamoDB: the same promises, kept by other means
     Mutation(
         "DynamoDB: a book's head has a version, compared and set",
-        "two jobs give one hour to both identities, and AWS bills both",
+        "a release undoes what another job has sealed meanwhile: usage waits in no window for ever",
         dynamodb.ignore_the_version,
-        (sealing.two_jobs_that_read_the_same_book,),
+        (table.a_release_while_another_job_seals,),
         "dynamodb",
     ),
     Mutation(
@@ -669,6 +670,48 @@ MUTATIONS = (
         "DynamoDB deletes usage that nobody was billed for, and the books forget it",
         dynamodb.leave_the_date_to_be_deleted_at,
         (answers.a_refusal_that_ends_a_presumption,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: usage is looked up in all books of its buyer",
+        "a usage record that is edited after it was sealed is billed in two dimensions",
+        dynamodb.look_into_no_other_book,
+        (edits.an_edit_that_a_job_sees_before_it_is_sent, edits.an_edit_right_before_its_mark),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: a buyer's books have a version, compared and set",
+        "two jobs, one of which saw a usage record before it was edited, bill it in two dimensions",
+        dynamodb.ignore_the_buyers_version,
+        (edits.an_edit_between_two_jobs,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: what was edited before its mark gets the name of its entry",
+        "it passes for other usage once its window is marked, and is billed in two dimensions",
+        dynamodb.name_nothing,
+        (edits.an_edit_between_sealing_and_sending, edits.an_edit_while_a_job_reads),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: what is put in the place of marked usage is other usage",
+        "it is listed, not billed",
+        dynamodb.name_whatever_is_put_later,
+        (table.a_put_over_another_meters_usage, edits.an_edit_after_a_late_answer),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: of several entries with a usage record's time the one that it names decides",
+        "it passes for other usage, and is billed once more whenever it is edited",
+        dynamodb.overlook_what_usage_names,
+        (edits.an_edit_of_what_was_put_over_usage_of_a_third_meter,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: what may be other usage gives no window back",
+        "usage that was sealed is not billed because other usage was put in its place",
+        dynamodb.take_other_usage_for_a_repair,
+        (edits.a_put_of_another_meter_before_anything_is_sent,),
         "dynamodb",
     ),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from marketplace_metering.adapters.dynamodb import intake
 from marketplace_metering.adapters.dynamodb.items import book_head as heads
-from marketplace_metering.adapters.dynamodb.items import entry, license_owner
+from marketplace_metering.adapters.dynamodb.items import buyer_books, entry, license_owner
 from marketplace_metering.adapters.dynamodb.items.usage_record import EXPIRES, REPLACES
 from marketplace_metering.adapters.dynamodb.operators import corrections
 from marketplace_metering.adapters.dynamodb.sealing import (
@@ -140,3 +140,32 @@ def believe_events_put_elsewhere(patch: pytest.MonkeyPatch) -> None:
 
 def put_no_signpost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(events.Events, "_claim", lambda self, seekers: [])
+
+
+def look_into_no_other_book(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(buyer_books.BuyerBooks, "others", lambda self, key, first_hour: [])
+
+
+def ignore_the_buyers_version(patch: pytest.MonkeyPatch) -> None:
+    original = buyer_books.BuyerBooks.write
+
+    def write(self: Any, table: str, before: Any) -> Any:
+        return _without_condition(original(self, table, before))
+
+    patch.setattr(buyer_books.BuyerBooks, "write", write)
+
+
+def name_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(write_back.WriteBack, "_name", lambda self, changed: None)
+
+
+def name_whatever_is_put_later(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(entry.Stored, "names_members", False)
+
+
+def take_other_usage_for_a_repair(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(operator_retries, "use_of", lambda match, item: operator_retries.Use.SAME)
+
+
+def overlook_what_usage_names(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(compare_with_ledger, "_naming", lambda book: {})

@@ -7,6 +7,7 @@ from types import ModuleType
 
 from tests.worlds.schedules import (
     answers,
+    edits,
     files,
     lateness,
     people,
@@ -47,9 +48,10 @@ MODULES = (
     places,
     restoring,
     table,
+    edits,
 )
 ALL = [each for module in MODULES for each in _of(module)]
-OF_DYNAMODB = tuple(_of(table))
+OF_DYNAMODB = (*_of(table), *_of(edits))
 # What they put to the test is the embedded store's own second line of defence.
 OF_SQLITE = (
     sealing.usage_that_an_entry_holds_is_never_taken,

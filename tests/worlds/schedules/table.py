@@ -313,3 +313,37 @@ def an_event_that_is_recorded_after_its_put_was_billed(stage: Stage) -> None:
     assert stage.billed() == {"20 09:00": "5"}
     assert len(stage.listed()) == 1
     stage.end()
+
+
+def a_release_while_another_job_seals(stage: Stage) -> None:
+    """
+    10:06  5 are sealed; AWS is out of reach for a day
+    next day, 10:06  the window has expired; before that is stored, another job seals 2 more
+           the release is decided again: the book's head knows of both
+    10:07  the 5 are sealed again, and both are billed
+    """
+    stage.now_is("09:10")
+    stage.put(5)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.now_is("21 09:50")
+    stage.put(2)
+    stage.now_is("21 10:06")
+    client = stage.shop.client  # type: ignore[attr-defined]
+    transact = client.transact_write_items
+
+    def another_job_seals(**wanted: object) -> object:
+        del client.transact_write_items
+        stage.seal()
+        return transact(**wanted)
+
+    client.transact_write_items = another_job_seals
+    stage.always = ["unreachable"]
+    stage.submit()
+    assert stage.entry("09:00").state == "released"
+    stage.always = []
+    stage.now_is("21 10:07")
+    stage.seal()
+    stage.submit()
+    assert sorted(stage.billed().values()) == ["2", "5"]
+    stage.end()

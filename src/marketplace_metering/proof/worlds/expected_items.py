@@ -41,6 +41,7 @@ class Version:
     ended: int | None = None
     is_certain: bool = False
     is_replaced: bool = False  # by a repair that holds only if nobody bills it
+    edits: Written | None = None  # what it is the same use as; None: an application's own put
 
 
 class ExpectedItems:
@@ -62,10 +63,10 @@ class ExpectedItems:
         """All places that were written."""
         return set(self._versions)
 
-    def begin(self, place: Place, written: Written) -> Version:
-        """A write is on its way."""
+    def begin(self, place: Place, written: Written, edits: Written | None = None) -> Version:
+        """A write is on its way; one that edits makes no other use of what stands there."""
         self._count += 1
-        version = Version(written, self._count)
+        version = Version(written, self._count, edits=edits)
         versions = self._versions.setdefault(place, [])
         if versions and versions[-1].written != written:
             self._marks["usage put over other usage"] += 1
@@ -136,10 +137,26 @@ class ExpectedItems:
                 return f"usage is billed that was never put there, or that was repaired: {row}"
         books = {(row.meter.product, row.meter.dimension) for row in held}
         # A ledger that was restored may hold what stood there before, beside what was billed since.
-        is_twice = len(books) < len(held) and not self.is_ledger_restored
-        if is_twice or len(loose) > 1:
+        may_hold_both = self.is_ledger_restored
+        if (len(books) < len(held) and not may_hold_both) or len(loose) > 1:
             return f"one usage record is there twice: {rows}"
+        versions, contents = self._versions[place], {written_in(row) for row in held}
+        if self._is_billed_too_often(versions, contents) and not may_hold_both:
+            return f"one use is billed in two books, because it was edited between them: {rows}"
         standing = {written_in(row) for row in loose or held}
         if not standing & self.may_stand_there(place):
             return f"the last put is not there: {rows}"
         return None
+
+    @staticmethod
+    def _is_billed_too_often(versions: Iterable[Version], held: set[Written]) -> bool:
+        """Whether more is held of what edits made of one put than was put."""
+        same: dict[Written, set[Written]] = {each.written: {each.written} for each in versions}
+        for each in versions:
+            if each.edits is not None:
+                together = same.get(each.edits, {each.edits}) | same[each.written]
+                same.update(dict.fromkeys(together, together))
+        puts = Counter(each.written for each in versions if each.edits is None)
+        return any(
+            len(held & uses) > sum(puts[written] for written in uses) for uses in same.values()
+        )

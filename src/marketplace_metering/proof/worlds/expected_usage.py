@@ -189,7 +189,7 @@ class Recorded:
             is_done = True
 
         if place in self.slots:
-            version = self.slots.begin(place, new)
+            version = self.slots.begin(place, new, edits=old)
             try:
                 yield done
             except BaseException:

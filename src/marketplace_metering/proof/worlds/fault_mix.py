@@ -88,6 +88,7 @@ class Mix:
     leaves: bool = False
     late_percent: int = 20
     repeat_percent: int = 10
+    edits: int = 0  # how often somebody changes a usage record in the table itself
     other_code_percent: int = 0  # usage of a licence that names another product code
 
     @property
@@ -136,6 +137,7 @@ def draw(seed: int) -> Mix:
         # Drawn last: the worlds of earlier seeds stay what they were.
         restores=random.choice((0,) * 7 + (1, 1, 2)),
         shells=random.choice((0, 0, 0, 6, 20)),
+        edits=_chance_of_its_own("edits", seed).choice((0, 0, 0, 2, 6, 20)),
         other_code_percent=_chance_of_its_own("codes", seed).choice((0, 0, 0, 5, 40)),
     )
     # A restored ledger is where it was, and another program's windows where that program is.

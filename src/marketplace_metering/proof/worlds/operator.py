@@ -33,7 +33,7 @@ from marketplace_metering.proof.worlds.expected_usage import hour_text, shown
 from marketplace_metering.proof.worlds.listings import LISTED, POISON
 from marketplace_metering.proof.worlds.liveness import Endings
 from marketplace_metering.proof.worlds.safety import Auditor
-from marketplace_metering.proof.worlds.snapshot import EntryRow, Snapshot, UsageRow
+from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snapshot, UsageRow
 from marketplace_metering.proof.worlds.stores import GuideTable, Shop
 
 NAME = "the operator"
@@ -99,20 +99,11 @@ class Person:
 
     def correct_in_place(self, shop: Shop, clock: Clock, row: UsageRow) -> str:
         """The guide's repair of a failed usage record that was put with another dimension."""
-        assert shop.table is not None
-        place = (row.meter.account, row.created_ns)
-        slots = self.auditor.recorded.slots
-        right = written_in(row)._replace(meter=row.meter._replace(dimension=LISTED[0]))
-        self.auditor.recorded.may_be_given_back(row.meter, row.hour)
-        version = slots.begin(place, right)
-        is_done = False
-        try:
-            if not shop.table.correct(clock, row, LISTED[0]):
-                slots.undone(place, version)
-                return "finds that the usage record is not failed"
-            is_done = True
-        finally:
-            slots.end(version, is_certain=is_done)
+        table = shop.table
+        assert table is not None
+        right = row.meter._replace(dimension=LISTED[0])
+        if not self.edited(row, right, lambda: table.correct(clock, row, LISTED[0])):
+            return "finds that the usage record is not failed"
         self.auditor.marks["corrected by hand"] += 1
         return f"corrects usage of {row.meter}, {hour_text(row.hour)} in the table"
 
@@ -134,6 +125,58 @@ class Person:
         given = give(opened, arn, product, clock.now())
         self.auditor.marks["licence given to another product code"] += given.now != given.before
         return f"gives {arn} to {product}, was {given.before}: {given.now}"
+
+    def edit_something(self, shop: Shop, clock: Clock, random: Random) -> str:
+        """A change of mind about a usage record, wherever it is on its way to AWS."""
+        books, slots = shop.books(), self.auditor.recorded.slots
+        open_ones = {entry.name for entry in books.entries if entry.state in ("sealed", "parked")}
+        # What comes in several ways is known by its event, and to edit that is another story.
+        shared = {row.created_ns for rows in books.events.values() for row in rows}
+        rows = [
+            row
+            for row in books.usage
+            if row.meter.dimension in LISTED
+            and row.created_ns not in shared
+            and (row.meter.account, row.created_ns) in slots
+            and written_in(row) in slots.may_stand_there((row.meter.account, row.created_ns))
+        ]
+        under_way = [row for row in rows if row.entry in open_ones]
+        if not rows:
+            return "finds nothing to edit"
+        among = under_way if under_way and random.random() < 0.6 else rows
+        return self.edit_in_place(shop, clock, random.choice(among), random)
+
+    def edit_in_place(self, shop: Shop, clock: Clock, row: UsageRow, random: Random) -> str:
+        """Another dimension, or another product; often with the guide's retry."""
+        table, meter = shop.table, row.meter
+        assert table is not None
+        dimension = LISTED[1] if meter.dimension == LISTED[0] else LISTED[0]
+        other = meter._replace(dimension=dimension)
+        if meter.license_arn is None and random.random() < 0.3:
+            other = meter._replace(product="prod-b" if meter.product == "prod-a" else "prod-a")
+        is_retried = random.random() < 0.5
+        if not self.edited(row, other, lambda: table.edit(clock, row, other, is_retried)):
+            return "finds that the usage record is not what it was"
+        self.auditor.marks["edited in place"] += 1
+        if row.entry is not None:
+            self.auditor.marks["edited in place after it was sealed"] += 1
+        return f"edits usage of {meter}, {hour_text(row.hour)} in the table: now {other}"
+
+    def edited(self, row: UsageRow, meter: MeterName, change: Callable[[], bool]) -> bool:
+        """Change it, and let the auditor know that it is the same use still."""
+        place, old = (row.meter.account, row.created_ns), written_in(row)
+        recorded = self.auditor.recorded
+        for each in (row.meter, meter):
+            recorded.may_be_given_back(each, row.hour)
+        version = recorded.slots.begin(place, old._replace(meter=meter), edits=old)
+        is_done = False
+        try:
+            is_done = change()
+            if not is_done:
+                recorded.slots.undone(place, version)
+        finally:
+            recorded.slots.end(version, is_certain=is_done)
+        return is_done
 
     def _has_waited(self, entry: EntryRow, clock: Clock) -> bool:
         # Standstills inside of standstills keep a process for longer; and its clock may be slow.

@@ -16,7 +16,7 @@ from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb
 from marketplace_metering.proof.worlds.fault_injection import Steps, StoreFailure
-from marketplace_metering.proof.worlds.snapshot import Snapshot, UsageRow
+from marketplace_metering.proof.worlds.snapshot import MeterName, Snapshot, UsageRow
 
 PENDING = "SET metering_pending = :true, metering_failed = :no"
 PENDING_VALUES = {":true": {"S": "true"}, ":no": {"BOOL": False}}
@@ -58,6 +58,32 @@ class GuideTable:
         }
         try:
             self._update(clock, row, f"{PENDING}, dimension = :right", it_is_the_failed_one, values)
+        except ClientError:
+            return False
+        return True
+
+    def edit(self, clock: Clock, row: UsageRow, meter: MeterName, is_retried: bool) -> bool:
+        """Somebody changes what it is in the console, whatever became of the usage record.
+
+        With the guide's retry, or of one that is pending anyway. False, with nothing done, if it
+        is not what was looked at (any more).
+        """
+        condition = "dimension = :wrong AND productCode = :other AND quantity = :quantity"
+        values: dict[str, object] = {
+            ":right": {"S": meter.dimension},
+            ":product": {"S": meter.product},
+            ":wrong": {"S": row.meter.dimension},
+            ":other": {"S": row.meter.product},
+            ":quantity": attribute_of(Decimal(row.micros) / 1_000_000),
+        }
+        steps = "dimension = :right, productCode = :product"
+        if is_retried:
+            steps, values = f"{PENDING}, {steps}", {**PENDING_VALUES, **values}
+        else:
+            steps = f"SET {steps}"
+            condition = f"attribute_exists(metering_pending) AND {condition}"
+        try:
+            self._update(clock, row, steps, condition, values)
         except ClientError:
             return False
         return True

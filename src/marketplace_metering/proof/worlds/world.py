@@ -17,10 +17,8 @@ from random import Random
 
 from marketplace_metering.core.charter import charter_in
 from marketplace_metering.core.policy import Policy, Scope
-from marketplace_metering.core.record import Problem
 from marketplace_metering.jobs.admit import CharterError, change
 from marketplace_metering.jobs.copies import RestoredStoreError
-from marketplace_metering.jobs.record import record
 from marketplace_metering.jobs.restored import restored
 from marketplace_metering.jobs.seal import SealReport
 from marketplace_metering.ports import OpenStore, Ports
@@ -28,12 +26,13 @@ from marketplace_metering.proof.worlds.applications import Input, Writers
 from marketplace_metering.proof.worlds.aws import ANSWERED, Line, SimulatedAws
 from marketplace_metering.proof.worlds.fault_injection import Crash, Perils
 from marketplace_metering.proof.worlds.fault_mix import Mix
+from marketplace_metering.proof.worlds.handing_over import hand_over
 from marketplace_metering.proof.worlds.listings import Cast, draw_cast
 from marketplace_metering.proof.worlds.liveness import Endings
 from marketplace_metering.proof.worlds.operator import Person
 from marketplace_metering.proof.worlds.processes import Pager, Process, SkewedClock, job, processor
 from marketplace_metering.proof.worlds.safety import Auditor, Violation
-from marketplace_metering.proof.worlds.shared_events import SharedEvents, usage_records_of
+from marketplace_metering.proof.worlds.shared_events import SharedEvents
 from marketplace_metering.proof.worlds.shells import ELSEWHERE, HOME, Caller, Stack, draw_shell
 from marketplace_metering.proof.worlds.snapshot import Snapshot
 from marketplace_metering.proof.worlds.stores import OpenShop
@@ -77,6 +76,7 @@ class World:
         self.stack = Stack()
         self.shell: Caller | None = None  # who runs next, if it is not the stack
         self._shells = _random("shells", mix)
+        self._edits = _random("edits", mix)
         self.person = Person(
             self.random, self.auditor, self.endings, self.aws, lambda: self._under_way[0]
         )
@@ -135,7 +135,9 @@ class World:
         self.faults["overlap"] += 1
         began_us = self.now_us
         corrects = self.correct if self.mix.person_every_h else self.submit
-        others = (self.seal, self.submit, self.write, self.submit, corrects)
+        others = [self.seal, self.submit, self.write, self.submit, corrects]
+        if self.is_edited:
+            others.append(self.edit)
         for _number in range(self.random.choice((1, 1, 2))):
             self.random.choice(others)()
         self._held_up_since(began_us)
@@ -371,33 +373,14 @@ class World:
 
     def write(self, repeat: Input | None = None, kind: str = "") -> None:
         """An application records an input, and repeats it until it knows that it is recorded."""
-        table = self.shop.table
         if repeat is not None and self._may_be_billed(repeat):
             return
-        drawn = repeat or self.writers.draw(self.now_us // 1_000, table is not None)
+        drawn = repeat or self.writers.draw(self.now_us // 1_000, self.shop.table is not None)
         if drawn is None:
             return
 
         def work(ports: Ports, opened: OpenStore) -> str:
-            if drawn.is_put and table is not None:
-                if drawn.event is not None:
-                    drawn.event.is_put = True
-                for piece, written in zip(drawn.pieces, drawn.says, strict=True):
-                    assert not isinstance(piece.item, Problem)
-                    with self.auditor.recorded.putting(piece.item, written):
-                        table.put(ports.clock, piece.item)
-                return f"{len(drawn.pieces)} put"
-            event = drawn.event
-            if event is not None and not drawn.is_put:
-                event.is_begun = True
-            if drawn.is_flushed:
-                for piece in drawn.pieces:
-                    assert isinstance(piece.item, dict)
-                    self.shop.flush(opened, ports.clock, usage_records_of(piece.item))
-                return "flushed"
-            report = record(ports.store, ports.clock, drawn.source, drawn.pieces)
-            self.auditor.marks["usage recorded before"] += report.already_there
-            return f"{report.added} added, {report.already_there} there, {report.refused} refused"
+            return hand_over(drawn, self.shop, self.auditor, ports, opened)
 
         known = drawn.is_confirmed
         if not known:
@@ -418,7 +401,7 @@ class World:
         event, handed_over = drawn
         self.auditor.recorded.events.append(event)
 
-        def hand_over(what: Input) -> None:
+        def come(what: Input) -> None:
             # Of one that a restored store has lost nobody knows whether it was billed.
             if event in self.auditor.recorded.events:
                 self.writers.inputs.append(what)
@@ -427,7 +410,7 @@ class World:
         for number, each in enumerate(handed_over):
             # The first comes now, or what only comes after the world's end is sealed too late.
             span = self.shared.later() if number else timedelta(0)
-            self.later(span, partial(hand_over, each))
+            self.later(span, partial(come, each))
 
     def _may_be_billed(self, repeated: Input) -> bool:
         """Whether nobody can know any more that an input was billed: a restored store has lost it,
@@ -440,6 +423,18 @@ class World:
         self.run(
             "the operator",
             lambda ports, opened: self.person.act(opened, ports.clock, self.shop),
+        )
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether people change usage records in the table itself."""
+        return self.mix.edits > 0 and self.shop.table is not None
+
+    def edit(self) -> None:
+        """Somebody changes a usage record in the table itself."""
+        self.run(
+            "the console",
+            lambda ports, opened: self.person.edit_something(self.shop, ports.clock, self._edits),
         )
 
 

@@ -112,6 +112,8 @@ def plan(world: World) -> None:
     some(random.choice((0, 0, 1, 3)), lambda: world.seal(Scope.EVERYTHING))
     if mix.person_every_h:
         some(mix.hours // mix.person_every_h, world.correct)
+    if world.is_edited:
+        some(mix.edits, world.edit)
     if mix.repeat_percent:
         some(mix.repeat_percent // 5, lambda: _repeat(world))
     if mix.restores:

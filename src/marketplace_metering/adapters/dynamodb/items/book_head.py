@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, number, text
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.items import keys
+from marketplace_metering.adapters.dynamodb.items.buyer_books import Buyer
 from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_S, UsageHour
 from marketplace_metering.core.identity import Meter, Window
@@ -111,7 +112,11 @@ class Head:
         return self.bumped(covers, now)
 
     def book(
-        self, older: Iterable[tuple[EntryKey, bool]], oldest: UsageHour, owners: Owners = NOBODY
+        self,
+        older: Iterable[tuple[EntryKey, bool]],
+        oldest: UsageHour,
+        owners: Owners = NOBODY,
+        buyer: Buyer | None = None,
     ) -> BookAsRead:
         """What the planner needs to know; `older` are entries before `since`: live or not."""
         book_key = keys.book_key_of(self.pk)
@@ -126,7 +131,7 @@ class Head:
             windows.append((key, cover.holding is Holding.LIVE))
         live = frozenset(key.window for key, is_live in windows if is_live)
         released = tuple(key for key, is_live in windows if not is_live)
-        return BookAsRead(book_key, self.version, live, released, owners, head=self)
+        return BookAsRead(book_key, self.version, live, released, owners, head=self, buyer=buyer)
 
     def write(self, table: str, before: Head) -> dict[str, Any]:
         """The part of a transaction that replaces `before` by this head."""
@@ -168,9 +173,10 @@ def head_of(item: Attributes) -> Head:
 
 @dataclass(frozen=True, slots=True)
 class BookAsRead(Book):
-    """A book with the head that it was read from."""
+    """A book with the head that it was read from, and the buyer's other books."""
 
     head: Head = Head("")
+    buyer: Buyer | None = field(default=None, compare=False)
 
 
 def read_heads(calls: Calls, table: str, pks: Iterable[str]) -> dict[str, Head]:

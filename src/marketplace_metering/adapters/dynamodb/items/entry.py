@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, number, text
@@ -60,6 +61,13 @@ class Covering:
     marks_done: int = 0  # how many members have the new marks, where it was interrupted
 
 
+class Names(StrEnum):
+    """Whether the members of an entry name it, each that was there when it was first marked."""
+
+    ALL = "all"
+    NOT_ALL = "not all"  # some have no room for it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected(Covering):
     """Late usage that a setting rejects: listed, in no window."""
@@ -76,6 +84,16 @@ class Stored(Covering):
     attempts: tuple[Logged, ...] = ()
     frees: AfterRelease | None = None  # what became of the members of a released one
     is_marked: bool = False  # its members were marked at least once, or were about to be
+    names: Names | None = None  # None: as the marks are due or not
+
+    @property
+    def names_members(self) -> bool:
+        """Whether what stands in a member's place and does not name the entry is other usage.
+
+        It was put there since, by an application that knows nothing of marks.
+        """
+        is_through = self.is_marked and self.marks_due_at_ms is None
+        return is_through if self.names is None else self.names is Names.ALL
 
     def changed(self, change: Change, revision: str) -> Stored:
         """The entry after a step; whether its marks are due is for `marks` to say."""
@@ -186,6 +204,8 @@ def _mutable(stored: Stored) -> Attributes:
         attributes["frees"] = text(stored.frees)
     if stored.is_marked:
         attributes["is_marked"] = {"BOOL": True}
+    if stored.names is not None:
+        attributes["names"] = text(stored.names)
     if not entry.state.is_settled:
         attributes["unsettled"] = text(PARKED if entry.state is State.PARKED else SEALED)
         attributes["due_order"] = number(due_order(entry))
@@ -296,6 +316,7 @@ def _covering(place: Place, item: Attributes, bills: bytes | None) -> Stored | R
         attempts=attempts,
         frees=AfterRelease(item["frees"]["S"]) if "frees" in item else None,
         is_marked="is_marked" in item,
+        names=Names(item["names"]["S"]) if "names" in item else None,
     )
 
 

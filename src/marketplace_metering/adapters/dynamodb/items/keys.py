@@ -4,6 +4,7 @@
                                            hour#<hour>#<identity>#<serial>     an entry
                                            hour#<hour>#rejected#<serial>       late usage rejected
                                            part#<digest>#<number>              a larger part of one
+    buyer#<account>                        books                               of the buyer
     alarm                                  <number>
     refused                                <digest>                            refused input
     fact                                   <name>                              of the ledger itself
@@ -25,6 +26,8 @@ from marketplace_metering.core.identity import BookKey, Meter, Window
 from marketplace_metering.core.ledger import EntryKey
 
 HEAD = "head"
+BUYER = "buyer"
+BOOKS = "books"
 ALARM = "alarm"
 REFUSED = "refused"
 FACT = "fact"
@@ -70,6 +73,16 @@ def book_key_of(pk: str) -> BookKey:
     """The book of a partition."""
     _book, product, account, dimension = pk.split("#", 3)
     return BookKey(product, account, dimension)
+
+
+def buyer_pk(account: str) -> str:
+    """The partition of a buyer."""
+    return f"{BUYER}#{account}"
+
+
+def account_of(pk: str) -> str:
+    """The buyer of a partition."""
+    return pk.removeprefix(f"{BUYER}#")
 
 
 def digest(content: bytes) -> str:

@@ -32,6 +32,7 @@ from marketplace_metering.adapters.dynamodb.items.book_head import (
     cover,
     read_heads,
 )
+from marketplace_metering.adapters.dynamodb.items.buyer_books import BuyerBooks, read_buyers
 from marketplace_metering.adapters.dynamodb.items.chunks import Parts
 from marketplace_metering.adapters.dynamodb.items.entry import Rejected, rejected_item
 from marketplace_metering.adapters.dynamodb.items.keys import Place
@@ -53,6 +54,9 @@ from marketplace_metering.adapters.dynamodb.items.usage_record import (
 )
 from marketplace_metering.adapters.dynamodb.operators.locate import Located, locate, read_settled
 from marketplace_metering.adapters.dynamodb.sealing.append_plans import NUMBERS_PER_VERSION
+from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import compare
+from marketplace_metering.adapters.dynamodb.sealing.operator_retries import Use, use_of
+from marketplace_metering.adapters.dynamodb.sealing.pending_reader import GroupKey, PendingBook
 from marketplace_metering.core.event import next_place, place_of, second_of
 from marketplace_metering.core.license_owners import Owner
 from marketplace_metering.core.record import UsageRecord
@@ -115,10 +119,13 @@ class DynamoCorrections:
         old = view.record
         pk = keys.book_pk(old.meter.book_key)
         for _try in range(TRIES):
-            # The book first: anything sealed after this read changes its version.
+            # The buyer and the book first: anything sealed after this read changes their versions.
+            buyer = read_buyers(self._calls, self._names.ledger, [old.account])[old.account].books
             head = read_heads(self._calls, self._names.ledger, [pk])[pk]
             located = self._find(old, now)
             if located is None or located.view.entry is not None:
+                return False
+            if self._is_held_elsewhere(located, head, buyer):
                 return False
             item = item_of(corrected, old.created_ns, corrected_source(view.source))
             gave_it_back = located.view.released_from
@@ -134,7 +141,8 @@ class DynamoCorrections:
                     located.item, f"{corrected.account} {item['create_timestamp']['N']}"
                 )
                 puts = [self._put(moved, located.item), self._put(item, there)]
-            if self._calls.transact([*self._note(head, old, now), *puts]) is None:
+            seen = buyer.sealed({}).write(self._names.ledger, buyer)
+            if self._calls.transact([*self._note(head, old, now), seen, *puts]) is None:
                 return True
         return False
 
@@ -155,6 +163,24 @@ class DynamoCorrections:
             if record == old:
                 return next(locate(self._calls, self._names, [(item, record)]))
         return None
+
+    def _is_held_elsewhere(self, located: Located, head: Head, buyer: BuyerBooks) -> bool:
+        """Whether it was sealed as usage of another book, and edited before it was marked."""
+        record = located.view.record
+        key, book = record.meter.book_key, PendingBook()
+        group = GroupKey(record.license_arn, record.hour.number, record.tags)
+        book.columns(group).add(record.created_ns, record.micros)
+        others = [keys.book_pk(other) for other in buyer.others(key, book.first_hour)]
+        heads = read_heads(self._calls, self._names.ledger, others).values() if others else ()
+        compared = compare(
+            self._calls, self._names.ledger, {key: book}, {key: head}, {key: list(heads)}
+        )
+        return any(
+            match.is_elsewhere
+            and not match.is_free
+            and use_of(match, located.item) is not Use.OTHER
+            for match in compared.doubtful
+        )
 
     def _at_new_place(
         self, corrected: UsageRecord, item: Attributes

@@ -2,7 +2,8 @@
 
 Plans of several books share a transaction; a condition that one of them fails is told apart from
 the others, which are written again without it. A plan too large for one transaction takes several,
-each of which is whole in itself and brings the book to a next version.
+each of which is whole in itself and brings the book to a next version. Each transaction writes the
+buyers whose usage it seals as well: nobody else has sealed usage of theirs since it was read.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, size_of
 from marketplace_metering.adapters.dynamodb.api.requests import (
@@ -31,6 +32,7 @@ from marketplace_metering.adapters.dynamodb.items.book_head import (
     cover,
     read_heads,
 )
+from marketplace_metering.adapters.dynamodb.items.buyer_books import Buyer, BuyerBooks, read_buyers
 from marketplace_metering.adapters.dynamodb.items.chunks import Parts
 from marketplace_metering.adapters.dynamodb.items.entry import (
     Covering,
@@ -55,16 +57,27 @@ ALARMS_PER_STEP = 40
 NUMBERS_PER_VERSION = 100
 
 
+class _Target(NamedTuple):
+    """Which plan of a call it is, and of what."""
+
+    plan: int
+    book: BookKey
+    buyer: Buyer
+
+
 @dataclass(slots=True)
 class _BookTransaction:
     """What one transaction does for one book."""
 
     plan: int
+    book: BookKey
+    buyer: Buyer
     before: Head
     after: Head
     writes: list[dict[str, Any]]
     coverings: list[Covering]
     parts: Parts
+    latest_hour: int | None = None  # of the windows that it seals
     size: int = 0
 
 
@@ -98,6 +111,7 @@ class SealingLedger:
         """Store each plan whole, or answer False if its book changed since it was read."""
         stored = self._licenses_are_own(plans)
         heads = self._heads([plan.book for plan in plans])
+        buyers = self._buyers([plan.book for plan in plans])
         small: list[_BookTransaction] = []
         for number, plan in enumerate(plans):
             head = heads.pop(plan.book.key, None)
@@ -107,10 +121,11 @@ class SealingLedger:
                 stored[number] = False  # of two plans for one book the first makes the other stale
                 continue
             pieces = list(_pieces(plan))
+            target = _Target(number, plan.book.key, buyers[plan.book.key])
             if len(pieces) == 1:
-                small.append(self._step(number, head, pieces[0], now))
+                small.append(self._step(target, head, pieces[0], now))
             else:
-                stored[number] = self._store_pieces(number, head, pieces, now)
+                stored[number] = self._store_pieces(target, head, pieces, now)
         for steps in _shared(small):
             for step in self._store(steps):
                 stored[step.plan] = False
@@ -137,17 +152,32 @@ class SealingLedger:
             heads.update((others[pk], head) for pk, head in read.items())
         return heads
 
+    def _buyers(self, books: Sequence[Book]) -> dict[BookKey, Buyer]:
+        buyers = {
+            book.key: book.buyer
+            for book in books
+            if isinstance(book, BookAsRead) and book.buyer is not None
+        }
+        others = {book.key for book in books if book.key not in buyers}
+        if others:
+            accounts = dict.fromkeys(key.account for key in others)
+            read = read_buyers(self._calls, self._names.ledger, accounts)
+            buyers.update((key, read[key.account]) for key in others)
+        return buyers
+
     def _store_pieces(
-        self, number: int, head: Head, pieces: list[_PlanPart], now: datetime
+        self, target: _Target, head: Head, pieces: list[_PlanPart], now: datetime
     ) -> bool:
         for piece in pieces:
-            step = self._step(number, head, piece, now)
+            step = self._step(target, head, piece, now)
             if self._store([step]):
                 return False
             head = step.after
         return True
 
-    def _step(self, number: int, head: Head, piece: _PlanPart, now: datetime) -> _BookTransaction:
+    def _step(
+        self, target: _Target, head: Head, piece: _PlanPart, now: datetime
+    ) -> _BookTransaction:
         parts = Parts()
         covers: list[Cover] = []
         coverings: list[Covering] = []
@@ -167,8 +197,13 @@ class SealingLedger:
         writes += [self._alarms.write(alarm) for alarm in piece.alarms]
         after = head.bumped([*head.covers, *covers], now)
         writes.insert(0, after.write(self._names.ledger, before))
+        hours = [sealing.entry.window.hour.number for sealing in piece.sealings]
         size = sum(size_of(write["Put"]["Item"]) for write in writes)
-        return _BookTransaction(number, before, after, writes, coverings, parts, size)
+        if hours:
+            size += size_of(target.buyer.books.item())
+        return _BookTransaction(
+            *target, before, after, writes, coverings, parts, max(hours, default=None), size
+        )
 
     def _put_if_absent(self, item: Attributes) -> dict[str, Any]:
         nobody_sealed_the_window = "attribute_not_exists(pk)"
@@ -223,16 +258,28 @@ class SealingLedger:
         parts = (item for step in steps for item in step.parts.items.values())
         self._calls.put(self._names.ledger, parts)
         while steps:
-            owners = [step for step in steps for _write in step.writes]
-            writes = [write for step in steps for write in step.writes]
+            buyers = _sealed_for(steps)
+            writes = [
+                after.write(self._names.ledger, buyer.books) for buyer, after in buyers.values()
+            ]
+            owners: list[set[int]] = [
+                {id(step) for step in steps if id(step.buyer) == buyer} for buyer in buyers
+            ]
+            for step in steps:
+                owners += [{id(step)}] * len(step.writes)
+                writes += step.writes
             refused = self._calls.transact(writes)
             if refused is None or _are_own(refused, writes):
+                for buyer, after in buyers.values():
+                    buyer.books = after
                 self._remember(steps, writes)
                 return stale
-            lost = {id(owner) for owner, refusal in zip(owners, refused, strict=True) if refusal}
-            for refusal in refused:
+            lost: set[int] = set()
+            for owner, refusal in zip(owners, refused, strict=True):
                 if refusal is not None and refusal.invalid is not None:
                     raise StoreError(refusal.invalid)
+                if refusal is not None:
+                    lost |= owner
             stale += [step for step in steps if id(step) in lost]
             steps = [step for step in steps if id(step) not in lost]
         return stale
@@ -247,6 +294,17 @@ class SealingLedger:
 def _claims_of(plan: Plan) -> Sequence[str]:
     entries = [sealing.entry for sealing in plan.sealings]
     return to_be_claimed(plan.book.key.product, entries, plan.book.owners)
+
+
+def _sealed_for(steps: list[_BookTransaction]) -> dict[int, tuple[Buyer, BuyerBooks]]:
+    """The buyers whose usage these steps seal, and their books afterwards."""
+    windows: dict[int, dict[BookKey, int]] = {}
+    buyers: dict[int, Buyer] = {}
+    for step in steps:
+        if step.latest_hour is not None:
+            buyers[id(step.buyer)] = step.buyer
+            windows.setdefault(id(step.buyer), {})[step.book] = step.latest_hour
+    return {key: (buyer, buyer.books.sealed(windows[key])) for key, buyer in buyers.items()}
 
 
 def _are_own(refused: list[Refusal | None], writes: list[dict[str, Any]]) -> bool:
@@ -279,12 +337,15 @@ def _pieces(plan: Plan) -> Iterator[_PlanPart]:
 
 
 def _shared(steps: list[_BookTransaction]) -> Iterator[list[_BookTransaction]]:
-    """Steps of different books that fit into one transaction."""
+    """Steps of different books that fit into one transaction, which writes no buyer twice."""
     together: list[_BookTransaction] = []
     for step in steps:
-        count = sum(len(each.writes) for each in (*together, step))
+        buyers = {id(each.buyer): each.book.account for each in (*together, step)}
+        count = sum(len(each.writes) for each in (*together, step)) + len(buyers)
         size = sum(each.size for each in (*together, step))
-        if together and (count > TRANSACTION_ITEMS_MAX or size > TRANSACTION_BYTES_MAX):
+        is_read_twice = len(set(buyers.values())) < len(buyers)
+        is_full = count > TRANSACTION_ITEMS_MAX or size > TRANSACTION_BYTES_MAX
+        if together and (is_full or is_read_twice):
             yield together
             together = []
         together.append(step)

@@ -3,20 +3,22 @@
 The index of pending usage is a moment behind, the marks are written after the ledger, and a person
 may set a usage record pending again: what stands there as pending may be anything. So each is
 looked up in the ledger where its time falls into a window's members, or where it says that it was
-marked before. Only what needs it is read again from the table itself.
+marked before. A window of another book of the buyer may hold it: it was edited since it was sealed.
+Only what needs it is read again from the table itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from marketplace_metering.adapters.dynamodb.api.attributes import text
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.items import keys
-from marketplace_metering.adapters.dynamodb.items.book_head import Head
+from marketplace_metering.adapters.dynamodb.items.book_head import Head, Holding
 from marketplace_metering.adapters.dynamodb.items.chunks import read_contents
 from marketplace_metering.adapters.dynamodb.items.entry import (
     Covering,
@@ -53,7 +55,12 @@ class Match(NamedTuple):
     @property
     def is_free(self) -> bool:
         """Whether nothing holds it any more: it is planned like any other."""
-        return not isinstance(self.covering, Stored) or _is_released(self.covering)
+        return not _is_live(self.covering)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether that is in another book than the one that it is in now."""
+        return self.covering.place.pk != keys.book_pk(self.book)
 
 
 @dataclass(slots=True)
@@ -80,11 +87,19 @@ def verdict(covering: Covering, is_same: bool) -> Verdict:
 
 
 def compare(
-    calls: Calls, table: str, books: Mapping[BookKey, PendingBook], heads: Mapping[BookKey, Head]
+    calls: Calls,
+    table: str,
+    books: Mapping[BookKey, PendingBook],
+    heads: Mapping[BookKey, Head],
+    elsewhere: Mapping[BookKey, Sequence[Head]] = MappingProxyType({}),
 ) -> Comparison:
-    """Look up the pending usage of some books in the ledger."""
+    """Look up the pending usage of some books in the ledger; each also in others of its buyer."""
     comparison = Comparison()
     found: dict[Place, Covering] = {}
+    beside = {
+        key: _read_beside(calls, table, elsewhere.get(key, ()), book, found)
+        for key, book in books.items()
+    }
     for key, book in books.items():
         older = _read_older(calls, table, heads[key], book)
         found.update(older)
@@ -94,12 +109,38 @@ def compare(
             if isinstance(each, Stored)
         ]
     wanted = {place: None for key in books for place in _may_hold(heads[key], books[key])}
+    wanted.update(dict.fromkeys(place for places in beside.values() for place in places))
     missing = [place for place in wanted if place not in found]
     found.update(read_covering(calls, table, missing))
     members = _Unpacked(calls, table, found)
     for key, book in books.items():
-        _compare_book(key, book, members, comparison)
+        _compare_book(key, book, members, beside[key], comparison)
     return comparison
+
+
+def _read_beside(
+    calls: Calls,
+    table: str,
+    heads: Sequence[Head],
+    book: PendingBook,
+    found: dict[Place, Covering],
+) -> list[Place]:
+    """Which windows of other books may hold some of the book's pending usage."""
+    places: dict[Place, None] = {}
+    for head in heads:
+        older = _read_older(calls, table, head, book)
+        found.update(older)
+        places.update(dict.fromkeys(older))
+        spans = _spans(book)
+        for cover in head.covers:
+            is_live = cover.holding is Holding.LIVE
+            if is_live and any(cover.overlaps(first, last) for first, last in spans):
+                places[head.place_of(cover)] = None
+    return list(places)
+
+
+def _spans(book: PendingBook) -> list[tuple[int, int]]:
+    return [(min(columns.ns), max(columns.ns)) for columns in book.groups.values() if columns]
 
 
 def _read_older(
@@ -124,7 +165,7 @@ def _read_older(
 
 def _may_hold(head: Head, book: PendingBook) -> Iterator[Place]:
     """What may hold some of the book's pending usage."""
-    spans = [(min(columns.ns), max(columns.ns)) for columns in book.groups.values() if columns]
+    spans = _spans(book)
     for cover in head.covers:
         if any(cover.overlaps(first, last) for first, last in spans):
             yield head.place_of(cover)
@@ -156,52 +197,95 @@ class _Unpacked:
         return members.said()
 
 
+@dataclass(slots=True)
+class _Lookup:
+    """The pending usage of one book, and what is found of it."""
+
+    key: BookKey
+    pending: Mapping[int, tuple[GroupKey, int]]
+    given_back: set[int]
+    held: set[int] = field(default_factory=set)
+    doubtful: dict[int, Match] = field(default_factory=dict)
+
+    def into(
+        self,
+        covering: Covering,
+        said: Mapping[int, SealedContent],
+        decided: Container[int],
+        among: Mapping[int, object] | None = None,
+    ) -> None:
+        """See what an entry holds of it, but for what is decided."""
+        gives_back = _is_released(covering)
+        for ns in _in_both(self.pending if among is None else among, said):
+            if gives_back:
+                self.given_back.add(ns)
+            if ns in self.held or ns in decided:
+                continue
+            group, micros = self.pending[ns]
+            is_same = is_as_sealed(covering, said[ns], self.key, group, micros)
+            match verdict(covering, is_same):
+                case Verdict.HELD:
+                    self.held.add(ns)
+                case Verdict.DOUBTFUL:
+                    self.doubtful[ns] = Match(self.key, ns, group, micros, covering, said[ns])
+
+
 def _compare_book(
-    key: BookKey, book: PendingBook, members: _Unpacked, comparison: Comparison
+    key: BookKey,
+    book: PendingBook,
+    members: _Unpacked,
+    beside: Sequence[Place],
+    comparison: Comparison,
 ) -> None:
-    coverings = list(members.by_book.get(keys.book_pk(key), ()))
-    for written in set(book.marked_by.values()):
-        place = keys.parse_place(written)
-        elsewhere = members.found.get(place) if place is not None else None
-        if elsewhere is not None and elsewhere.place.pk != keys.book_pk(key):
-            coverings.append(elsewhere)
-    if not coverings:
+    pk = keys.book_pk(key)
+    own = list(members.by_book.get(pk, ()))
+    named_by = filter(None, map(keys.parse_place, set(book.marked_by.values())))
+    others = [
+        members.found[place]
+        for place in dict.fromkeys([*named_by, *beside])
+        if place in members.found and place.pk != pk
+    ]
+    if not own and not others:
         return
     pending = {
         ns: (group, micros)
         for group, columns in book.groups.items()
         for ns, micros in zip(columns.ns, columns.micros, strict=True)
     }
-    held: set[int] = set()
-    doubtful: dict[int, Match] = {}
     # A correction may have moved usage since, but it left the mark.
     marks = {ns: keys.parse_place(written) for ns, written in book.marked_by.items()}
     given_back = {
         ns for ns, place in marks.items() if place and _is_released(members.found.get(place))
     }
+    look = _Lookup(key, pending, given_back)
     # The live entry decides, not an earlier one; or what owes marks, the latest first.
-    for covering in sorted(coverings, key=_latest_first):
-        said = members.said(covering)
-        gives_back = _is_released(covering)
-        for ns in _in_both(pending, said):
-            if gives_back:
-                given_back.add(ns)
-            if ns in held or ns in doubtful:
-                continue
-            group, micros = pending[ns]
-            is_same = is_as_sealed(covering, said[ns], key, group, micros)
-            match verdict(covering, is_same):
-                case Verdict.HELD:
-                    held.add(ns)
-                case Verdict.DOUBTFUL:
-                    doubtful[ns] = Match(key, ns, group, micros, covering, said[ns])
-    comparison.held[key] = held
-    comparison.given_back[key] = given_back
-    comparison.doubtful.extend(doubtful.values())
+    for covering in sorted([*own, *(each for each in others if not _is_live(each))], key=_order):
+        look.into(covering, members.said(covering), look.doubtful)
+    # What its own book holds no more, another one may; the first one is looked into last, and the
+    # one that a usage record names itself has the last word.
+    decided = {ns for ns, match in look.doubtful.items() if not match.is_free}
+    elsewhere = sorted(filter(_is_live, others), key=_order, reverse=True)
+    for covering in elsewhere:
+        look.into(covering, members.said(covering), decided)
+    naming = _naming(book)
+    for covering in elsewhere:
+        named = naming.get(str(covering.place), {})
+        look.into(covering, members.said(covering), decided, named)
+    comparison.held[key] = look.held
+    comparison.given_back[key] = look.given_back
+    comparison.doubtful.extend(look.doubtful.values())
 
 
 def _is_released(covering: Covering | None) -> bool:
     return isinstance(covering, Stored) and covering.entry.state is State.RELEASED
+
+
+def _naming(book: PendingBook) -> dict[str, dict[int, None]]:
+    """Which usage records name the same entry."""
+    naming: dict[str, dict[int, None]] = {}
+    for ns, name in book.marked_by.items():
+        naming.setdefault(name, {})[ns] = None
+    return naming
 
 
 def _in_both(some: Mapping[int, object], others: Mapping[int, object]) -> Iterable[int]:
@@ -209,9 +293,13 @@ def _in_both(some: Mapping[int, object], others: Mapping[int, object]) -> Iterab
     return [ns for ns in few if ns in many]
 
 
-def _latest_first(covering: Covering) -> tuple[bool, int]:
-    is_live = isinstance(covering, Stored) and covering.entry.state.is_live
-    return not is_live, -(covering.marks_due_at_ms or 0)
+def _order(covering: Covering) -> tuple[bool, bool, int]:
+    is_named = isinstance(covering, Stored) and covering.names_members
+    return not _is_live(covering), is_named, -(covering.marks_due_at_ms or 0)
+
+
+def _is_live(covering: Covering) -> bool:
+    return isinstance(covering, Stored) and covering.entry.state.is_live
 
 
 def is_as_sealed(

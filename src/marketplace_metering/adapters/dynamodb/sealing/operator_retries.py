@@ -8,6 +8,12 @@ The ledger is the truth, so setting `metering_pending` never bills anything twic
     repaired, but AWS may have it      marked as failed, with why; an alarm names the quantity
     of a released entry, or rejected   free: it is planned like any other
 
+An edit before any mark is known by its place alone: an entry of another book holds what was there.
+A put of other usage in the same millisecond looks the same, so it is listed until a person says:
+
+    the entry has not marked it        marked as failed, with why; a retry of that is a repair
+    put there since it was marked      free: other usage
+
 Each is first read again from the table itself: the index may show an old picture of it.
 """
 
@@ -16,15 +22,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, timestamp_ns
 from marketplace_metering.adapters.dynamodb.api.requests import STATEMENTS_MAX, Calls, portions
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
-from marketplace_metering.adapters.dynamodb.items.entry import Stored
+from marketplace_metering.adapters.dynamodb.items.entry import Stored, read_covering
 from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
-from marketplace_metering.adapters.dynamodb.items.usage_record import key_of, parse
+from marketplace_metering.adapters.dynamodb.items.usage_record import MARKED_BY, key_of, parse
 from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import Match, is_as_sealed
 from marketplace_metering.adapters.dynamodb.sealing.pending_reader import GroupKey
 from marketplace_metering.adapters.dynamodb.sealing.reject_malformed import (
@@ -39,6 +46,16 @@ from marketplace_metering.core.identity import BookKey, Window
 from marketplace_metering.core.ledger import Alarm, AlarmKind, Change, Entry, EntryKey, State
 from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record import UsageRecord
+
+TRIES = 5
+
+
+class Use(Enum):
+    """Whether what stands in the place of usage that another book has is that usage, changed."""
+
+    SAME = "same"
+    OTHER = "other"  # an application put it there after that was marked
+    EITHER = "either"  # nobody can tell, but a person
 
 
 @dataclass(slots=True)
@@ -100,9 +117,10 @@ class Retries:
                 continue  # the index shows an old picture: the next run sees it as it is
             covering = match.covering
             is_same = is_as_sealed(covering, match.said, match.book, match.group, match.micros)
-            if match.is_free or not isinstance(covering, Stored):
+            use = use_of(match, item)
+            if match.is_free or not isinstance(covering, Stored) or use is Use.OTHER:
                 settled.free.setdefault(match.book, set()).add(match.ns)
-            elif not is_same and covering.entry.state.is_settled:
+            elif not is_same and (covering.entry.state.is_settled or use is Use.EITHER):
                 decisions.stuck.append((match, item))
             elif not is_same:
                 decisions.release.setdefault(covering.place, []).append((match, item))
@@ -123,6 +141,21 @@ class Retries:
         return found
 
     def _mark_again(self, matches: list[Match]) -> None:
+        for _try in range(TRIES):
+            if not matches:
+                return
+            self._mark(matches)
+            # An entry that was changed meanwhile may have its newer marks written already, and ours
+            # went over them.
+            places = dict.fromkeys(match.covering.place for match in matches)
+            there = read_covering(self._calls, self._names.ledger, places)
+            matches = [
+                match._replace(covering=there[match.covering.place])
+                for match in matches
+                if there[match.covering.place].revision != match.covering.revision
+            ]
+
+    def _mark(self, matches: list[Match]) -> None:
         for part in portions(matches, STATEMENTS_MAX):
             statements = []
             for match in part:
@@ -163,6 +196,17 @@ def _is_as_shown(item: Attributes, match: Match, now: datetime) -> bool:
     )
 
 
+def use_of(match: Match, item: Attributes) -> Use:
+    """What a usage record is, where an entry of another book has what stood there."""
+    if not match.is_elsewhere:
+        return Use.SAME  # in its own book it was corrected
+    if item.get(MARKED_BY, {}).get("S") == str(match.covering.place):
+        # With words, a person has read them. Without, only its name was put there.
+        return Use.SAME if "metering_response" in item else Use.EITHER
+    is_later = isinstance(match.covering, Stored) and match.covering.names_members
+    return Use.OTHER if is_later else Use.EITHER
+
+
 def _stuck(match: Match, item: Attributes, now: datetime) -> MalformedRecord:
     """A usage record that cannot be billed as it is now."""
     covering = match.covering
@@ -170,15 +214,25 @@ def _stuck(match: Match, item: Attributes, now: datetime) -> MalformedRecord:
     entry = covering.entry
     book = keys.book_key_of(covering.place.pk)
     if entry.state.is_settled:
-        state = f"that window is {entry.state}"
+        state = f"that window is {entry.state}: what was sent never changes"
         remedy = "To bill more, record new usage under another create_timestamp"
-    else:
-        state = "AWS may have that window, because an earlier answer was lost"
+    elif entry.possibly_accepted:
+        state = (
+            "AWS may have that window, because an earlier answer was lost: "
+            "what was sent never changes"
+        )
         remedy = "Set metering_pending again when the window is settled"
+    else:
+        state = f"that window is {entry.state} and will be sent as it is"
+        remedy = (
+            "If it is the same usage, set metering_pending again: the window is given back, if AWS "
+            "has nothing of it by then. If it is other usage, record it under another "
+            "create_timestamp"
+        )
     why = (
         f"this usage record was changed after it was sealed as {book.dimension} "
         f"{Quantity(match.said.micros)} of product {book.product} in the window "
-        f"{entry.window.hour}, and {state}: what was sent never changes. {remedy}."
+        f"{entry.window.hour}, and {state}. {remedy}."
     )
     found = parse(item, now)
     assert isinstance(found, UsageRecord), "it was read a moment ago"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gc
 from array import array
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes
 from marketplace_metering.adapters.dynamodb.api.requests import GET_KEYS_MAX, Calls, portions
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
 from marketplace_metering.adapters.dynamodb.items.book_head import Head, read_heads
+from marketplace_metering.adapters.dynamodb.items.buyer_books import Buyer, read_buyers
 from marketplace_metering.adapters.dynamodb.items.license_owner import read_owners
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames, pending_pages
@@ -87,10 +89,13 @@ class PendingUsage:
         reading = reader.reading
         # Usage of the time since this run began is not "in the future": it is judged by the clock.
         self._refuse(reading.malformed, max(now, self._clock()))
-        for part in portions(sorted(reading.books), GET_KEYS_MAX):
+        moved = _seen_twice(reading.books) if len(shards) > 1 else {}
+        buyers: dict[str, Buyer] = {}
+        for part in portions(sorted(reading.books, key=_by_buyer), GET_KEYS_MAX):
             books = {key: reading.books.pop(key) for key in part}
-            moved = {key: _seen_twice(book) for key, book in books.items() if len(shards) > 1}
-            yield from self._some(books, moved, oldest, now)
+            # A buyer is read once: what this run seals itself comes from the same picture.
+            buyers = self._buyers(books, buyers)
+            yield from self._some(books, moved, buyers, oldest, now)
 
     def _refuse(self, malformed: list[Attributes], now: datetime) -> None:
         judged = (_malformed(item, now) for item in malformed)
@@ -100,20 +105,29 @@ class PendingUsage:
     def _some(
         self,
         books: dict[BookKey, PendingBook],
-        moved: dict[BookKey, set[int]],
+        moved: dict[str, set[int]],
+        buyers: dict[str, Buyer],
         oldest: UsageHour,
         now: datetime,
     ) -> Iterator[tuple[Book, Sequence[Group]]]:
+        others = {
+            key: buyers[key.account].as_read.others(key, book.first_hour)
+            for key, book in books.items()
+        }
         for _round in range(ROUNDS):
-            # The books are read after the index: what was sealed by then is in them.
-            heads = self._heads(books)
-            comparison = compare(self._calls, self._names.ledger, books, heads)
+            # The books are read after the index and the buyers: what was sealed is in them.
+            heads = self._heads(dict.fromkeys(chain(books, *others.values())))
+            elsewhere = {key: [heads[other] for other in some] for key, some in others.items()}
+            comparison = compare(self._calls, self._names.ledger, books, heads, elsewhere)
             retried = self._retries.settle(comparison.doubtful, now)
             if not retried.released:
                 break
         held = _not_pending(comparison, retried.free)
         events = self._events.settle(books, held, now)
-        unclear = {key: moved.get(key, set()) | events.unclear.get(key, set()) for key in books}
+        unclear = {
+            key: _times_of(book, moved.get(key.account)) | events.unclear.get(key, set())
+            for key, book in books.items()
+        }
         left_of = {
             key: _without(
                 book, held.get(key, set()) | unclear[key] | events.repeated.get(key, set())
@@ -126,11 +140,18 @@ class PendingUsage:
         for key, left in left_of.items():
             if left.groups or unclear[key]:
                 known = {arn: owners[arn] for arn in licenses[key] if arn in owners}
-                book = heads[key].book(comparison.older[key], oldest, known)
+                buyer = buyers[key.account]
+                book = heads[key].book(comparison.older[key], oldest, known, buyer)
                 groups = groups_of(key, left, comparison.given_back.get(key, set()))
                 yield replace(book, is_partial=bool(unclear[key])), list(groups)
 
-    def _heads(self, books: dict[BookKey, PendingBook]) -> dict[BookKey, Head]:
+    def _buyers(self, books: Iterable[BookKey], known: dict[str, Buyer]) -> dict[str, Buyer]:
+        accounts = dict.fromkeys(key.account for key in books)
+        new = [account for account in accounts if account not in known]
+        read = read_buyers(self._calls, self._names.ledger, new) if new else {}
+        return read | {account: known[account] for account in accounts if account in known}
+
+    def _heads(self, books: Iterable[BookKey]) -> dict[BookKey, Head]:
         pks = {keys.book_pk(key): key for key in books}
         heads = read_heads(self._calls, self._names.ledger, pks)
         return {pks[pk]: head for pk, head in heads.items()}
@@ -148,15 +169,29 @@ def _licenses_of(book: PendingBook) -> set[str]:
     return {group.license_arn for group in book.groups if group.license_arn is not None}
 
 
-def _seen_twice(book: PendingBook) -> set[int]:
+def _by_buyer(key: BookKey) -> tuple[str, BookKey]:
+    return key.account, key
+
+
+def _seen_twice(books: Mapping[BookKey, PendingBook]) -> dict[str, set[int]]:
     """Usage records that moved from one shard to another while the shards were being read.
 
-    Which of the two pictures is the newer one, the next run sees.
+    Perhaps into another book as well. Which of the two pictures is newer, the next run sees.
     """
-    times = [ns for columns in book.groups.values() for ns in columns.ns]
-    if len(set(times)) == len(times):
+    times: defaultdict[str, list[int]] = defaultdict(list)
+    for key, book in books.items():
+        times[key.account] += [ns for columns in book.groups.values() for ns in columns.ns]
+    return {
+        account: {ns for ns, count in Counter(seen).items() if count > 1}
+        for account, seen in times.items()
+        if len(set(seen)) < len(seen)
+    }
+
+
+def _times_of(book: PendingBook, among: set[int] | None) -> set[int]:
+    if among is None:
         return set()
-    return {ns for ns, count in Counter(times).items() if count > 1}
+    return {ns for columns in book.groups.values() for ns in columns.ns if ns in among}
 
 
 def _without(book: PendingBook, held: set[int]) -> PendingBook:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from marketplace_metering.adapters.dynamodb.api.attributes import TRUE, number, text
 from marketplace_metering.adapters.dynamodb.api.requests import Statement
 from marketplace_metering.adapters.dynamodb.items import keys
-from marketplace_metering.adapters.dynamodb.items.entry import Covering, Rejected, Stored
-from marketplace_metering.adapters.dynamodb.items.usage_record import EXPIRES
+from marketplace_metering.adapters.dynamodb.items.entry import Covering, Names, Rejected, Stored
+from marketplace_metering.adapters.dynamodb.items.usage_record import EXPIRES, MARKED_BY
 from marketplace_metering.core import ledger
 from marketplace_metering.core.hours import epoch_ms
 from marketplace_metering.core.ledger import Entry, State
@@ -28,6 +28,14 @@ class Fate(Enum):
     DONE = "done"  # no metering_pending, no metering_failed
     FAILED = "failed"  # metering_failed, no metering_pending
     PENDING = "pending"  # metering_pending again
+
+
+class Room(Enum):
+    """What fits beside what an application wrote: an item holds 400 KB."""
+
+    FOR_WORDS = "for words"
+    FOR_NAME = "for the entry's name"
+    FOR_FLAGS = "for flags"
 
 
 class Mark(NamedTuple):
@@ -70,7 +78,9 @@ def with_marks(before: Stored, after: Stored, now: datetime, is_asked_for: bool)
         return after
     if mark.fate is Fate.PENDING and not before.is_marked:
         return after  # nobody took `metering_pending` away
-    return replace(after, marks_due_at_ms=epoch_ms(now), marks_done=0, is_marked=True)
+    names = Names.ALL if before.names is None and before.names_members else before.names
+    due_at_ms = epoch_ms(now)
+    return replace(after, marks_due_at_ms=due_at_ms, marks_done=0, is_marked=True, names=names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +121,9 @@ def marking(
     covering: Covering,
     mark: Mark,
     expires_s: int | None = None,
-    has_room: bool = True,
+    room: Room = Room.FOR_WORDS,
 ) -> Marking:
-    """How the members of an entry get its mark.
-
-    Without room for the words, on one that is as large as an item may be, only the flags go.
-    """
+    """How the members of an entry get its mark, or as much of it as there is room for."""
     values: list[Any]
     match mark.fate:
         case Fate.DONE:
@@ -133,14 +140,18 @@ def marking(
         values.append(number(expires_s))
     elif mark.fate is not Fate.DONE:
         flags += f' REMOVE "{EXPIRES}"'  # it was presumed: a person may need it now
-    response = 'SET "metering_response"=? SET "metering_entry"=? ' if has_room else ""
-    responses = [text(mark.words), text(str(covering.place))] if has_room else []
+    steps, responses = "", []
+    if room is Room.FOR_WORDS:
+        steps, responses = 'SET "metering_response"=? ', [text(mark.words)]
+    if room is not Room.FOR_FLAGS:
+        steps += f'SET "{MARKED_BY}"=? '
+        responses.append(text(str(covering.place)))
     it_says_what_was_sealed = '"productCode"=? AND "dimension"=? AND "quantity"=?'
     license_arn = covering.entry.window.meter.license_arn if isinstance(covering, Stored) else None
     if license_arn is not None:
         it_says_what_was_sealed += ' AND "licenseArn"=?'
     words = (
-        f'UPDATE "{table}" {response}{flags} WHERE "customerAWSAccountId"=? '
+        f'UPDATE "{table}" {steps}{flags} WHERE "customerAWSAccountId"=? '
         f'AND "create_timestamp"=? AND {it_says_what_was_sealed}'
     )
     book = keys.book_key_of(covering.place.pk)
@@ -151,3 +162,14 @@ def marking(
         text(book.dimension),
         [] if license_arn is None else [text(license_arn)],
     )
+
+
+def naming(table: str, covering: Covering, ns: int) -> Statement:
+    """Have the usage record in a member's place name the entry, whatever it says by now."""
+    words = (
+        f'UPDATE "{table}" SET "{MARKED_BY}"=? '
+        'WHERE "customerAWSAccountId"=? AND "create_timestamp"=?'
+    )
+    account = keys.book_key_of(covering.place.pk).account
+    values = [text(str(covering.place)), text(account), {"N": timestamp_text(ns)}]
+    return Statement(words, values)

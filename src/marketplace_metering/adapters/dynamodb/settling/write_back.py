@@ -2,8 +2,9 @@
 
 An entry whose members' marks are behind it stands in an index until they are up to it. The marks
 are written twenty-five at a time, one write each, and only onto a usage record that still says
-what was sealed: one that was overwritten or repaired since is left to the next sealing run. If an
-entry changed while its marks were being written, they are written again.
+what was sealed: one that was edited or overwritten since gets the entry's name, and is left to the
+next sealing run, which knows by the name that it was sealed in another window, or even in another
+book. If an entry changed while its marks were being written, they are written again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from marketplace_metering.adapters.dynamodb.api.requests import (
     GET_KEYS_MAX,
     STATEMENTS_MAX,
     Calls,
+    Refusal,
     portions,
 )
 from marketplace_metering.adapters.dynamodb.items import keys, tables
@@ -27,18 +29,23 @@ from marketplace_metering.adapters.dynamodb.items.chunks import read_contents
 from marketplace_metering.adapters.dynamodb.items.entry import (
     MARKS,
     Covering,
+    Names,
+    Stored,
     read_covering,
     update_statement,
 )
 from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberList
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
+from marketplace_metering.adapters.dynamodb.items.usage_record import MARKED_BY, is_moved
 from marketplace_metering.adapters.dynamodb.settling.outcome_marks import (
     Fate,
     Mark,
     Marking,
+    Room,
     mark_of,
     marking,
+    naming,
 )
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
 from marketplace_metering.core.hours import epoch_ms
@@ -57,6 +64,7 @@ class _Work:
     marking: Marking
     done: int
     is_whole: bool = False
+    has_nameless: bool = False  # some members have no room for the entry's name
 
 
 class _MarkToWrite(NamedTuple):
@@ -153,8 +161,8 @@ class WriteBack:
             for place, mark in marks.items()
         ]
 
-    def _marking(self, covering: Covering, mark: Mark, has_room: bool = True) -> Marking:
-        return marking(self._names.records, covering, mark, self.expires_s(mark), has_room)
+    def _marking(self, covering: Covering, mark: Mark, room: Room = Room.FOR_WORDS) -> Marking:
+        return marking(self._names.records, covering, mark, self.expires_s(mark), room)
 
     def expires_s(self, mark: Mark) -> int | None:
         """When usage records with that mark may be deleted: never while a person may need them."""
@@ -184,11 +192,33 @@ class WriteBack:
     def _mark_batch(self, batch: list[_MarkToWrite]) -> int:
         statements = [work.marking.statement(ns, micros) for work, ns, micros in batch]
         refusals = self._calls.execute(statements)
-        for (work, ns, micros), refusal in zip(batch, refusals, strict=True):
+        changed: list[_MarkToWrite] = []
+        for step, refusal in zip(batch, refusals, strict=True):
             if refusal is not None and refusal.invalid is not None:
-                flags_only = self._marking(work.covering, work.mark, has_room=False)
-                self._calls.execute([flags_only.statement(ns, micros)])
+                self._mark_large(step)
+            elif refusal is not None and _is_to_be_named(step, refusal):
+                changed.append(step)
+        self._name(changed)
         return sum(refusal is None or refusal.invalid is not None for refusal in refusals)
+
+    def _mark_large(self, step: _MarkToWrite) -> None:
+        """Mark a usage record that is as large as an item may be."""
+        work = step.work
+        for room in (Room.FOR_NAME, Room.FOR_FLAGS):
+            statement = self._marking(work.covering, work.mark, room)
+            (refusal,) = self._calls.execute([statement.statement(step.ns, step.micros)])
+            if refusal is None:
+                break
+            work.has_nameless = True
+
+    def _name(self, changed: list[_MarkToWrite]) -> None:
+        """Have those that do not say what was sealed name the entry: no other book seals them."""
+        if not changed:
+            return
+        statements = [naming(self._names.records, each.work.covering, each.ns) for each in changed]
+        for each, refusal in zip(changed, self._calls.execute(statements), strict=True):
+            if refusal is not None and refusal.invalid is not None:
+                each.work.has_nameless = True
 
     def _note(self, work: list[_Work]) -> list[Place]:
         """Note what is marked; answers the entries that changed meanwhile."""
@@ -209,10 +239,23 @@ class WriteBack:
         return changed
 
     def _noted(self, work: _Work) -> Covering:
-        revision = self._new_revision()
+        covering = replace(work.covering, revision=self._new_revision())
+        if work.has_nameless and isinstance(covering, Stored):
+            covering = replace(covering, names=Names.NOT_ALL)
         if work.is_whole:
-            return replace(work.covering, revision=revision, marks_due_at_ms=None, marks_done=0)
-        return replace(work.covering, revision=revision, marks_done=work.done)
+            return replace(covering, marks_due_at_ms=None, marks_done=0)
+        return replace(covering, marks_done=work.done)
+
+
+def _is_to_be_named(step: _MarkToWrite, refusal: Refusal) -> bool:
+    """Whether it was changed before it was first marked: what is put later is other usage."""
+    covering, there = step.work.covering, refusal.there
+    if there is None or is_moved(there):
+        return False
+    if not isinstance(covering, Stored) or covering.names_members:
+        return False
+    named = there.get(MARKED_BY, {}).get("S")
+    return covering.entry.state.is_live and named != str(covering.place)
 
 
 def _has_news(work: _Work) -> bool:

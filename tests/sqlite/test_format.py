@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from contextlib import closing
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from marketplace_metering.adapters.sqlite import SqliteStore, schema
+from marketplace_metering.core.inputs import Doubt, Word
 from marketplace_metering.core.ledger import Entry, EntryKey, State
 from marketplace_metering.core.outcome import Duplicate
+from marketplace_metering.files.content import FileContent
+from marketplace_metering.jobs.inputs import recognise
 from tests.support import steps
 from tests.support.build import quantity, window
 from tests.support.clock import utc
@@ -69,6 +75,33 @@ def test_a_file_of_an_older_format_keeps_its_windows_and_goes_on(old_file: Path)
     steps.attempt(store, sealed.key, Duplicate(), NOW)
     assert _stored(store, 10).duplicates == 1
     store.close()
+
+
+@pytest.mark.parametrize("name", ["app", "/var/log/app"])
+def test_what_an_older_format_has_recorded_is_not_recorded_unasked(
+    old_file: Path, name: str
+) -> None:
+    content = FileContent(BytesIO(b'{"customerAWSAccountId": "111122223333"}\n'))
+    with closing(SqliteStore(str(old_file))) as store:
+        recognised = partial(recognise, store, name, content, has_only_events=lambda: False)
+        doubt = recognised(word=None)
+        assert isinstance(doubt, Doubt)
+        assert "an earlier version recorded app, and did not note what it held" in str(doubt)
+        assert recognised(word=Word.SAME) == "app"
+        assert recognised(word=None) == "app"
+        assert store.known_inputs("/var/log/another", content.head)[0].source == "app"
+        assert store.known_inputs("/var/log/another", "another") == []
+
+
+def test_a_path_of_an_older_format_is_told_from_others_of_that_name(old_file: Path) -> None:
+    with closing(sqlite3.connect(old_file)) as connection:
+        connection.execute("UPDATE input SET source = 'a/app' WHERE id = 1")
+        connection.execute("UPDATE input SET source = 'b/app' WHERE id = 2")
+        connection.execute("INSERT INTO input VALUES (3, 'a correction of a/app', 0)")
+        connection.commit()
+    with closing(SqliteStore(str(old_file))) as store:
+        assert [each.source for each in store.known_inputs("/app", "head")] == ["a/app", "b/app"]
+        assert [each.source for each in store.known_inputs("a/app", "head")] == ["a/app"]
 
 
 def _stored(store: SqliteStore, hour: int) -> Entry:

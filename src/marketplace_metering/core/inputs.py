@@ -28,6 +28,11 @@ class KnownInput:
     head: str  # of its first line that names a buyer, and what stands before that
     is_counted: bool = False  # although the same content is known: a person said so
 
+    @property
+    def is_of_older_version(self) -> bool:
+        """Whether nobody noted what it held."""
+        return not self.digest
+
 
 class Content(Protocol):
     """What an input holds."""
@@ -138,10 +143,13 @@ def _copied(shown: str, content: Content, others: Sequence[KnownInput]) -> Doubt
 
 def _changed(shown: str, changed: Sequence[KnownInput]) -> Doubt:
     size = max(each.size for each in changed)
+    what = f"it does not begin any more with the {size:,} bytes that were recorded from it"
+    if all(each.is_of_older_version for each in changed):
+        sources = " and ".join(sorted(each.source for each in changed))
+        what = f"an earlier version recorded {sources}, and did not note what it held"
     return Doubt(
         shown,
-        f"it does not begin any more with the {size:,} bytes that were recorded from it, so its "
-        "usage may be recorded already",
+        f"{what}, so its usage may be recorded already",
         "if all of it is new usage, say --count (or give each part a name of its own with "
         "--input NAME); if lines were added or corrected, say --same: each line that is not "
         "recorded from it yet is added",

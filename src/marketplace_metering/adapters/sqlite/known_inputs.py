@@ -11,10 +11,20 @@ COLUMNS = "name, source, size, digest, head, is_counted"
 
 
 def known_inputs(connection: sqlite3.Connection, name: str | None, head: str) -> list[KnownInput]:
-    """Those of this name, and those of this head."""
+    """Those of this name, and those of this head.
+
+    What an earlier version recorded may be of this name, as long as nothing else is.
+    """
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM known_input WHERE name = ? OR head = ?", (name, head)
-    )
+        f"SELECT {COLUMNS} FROM known_input WHERE name = ? AND head <> '' OR head = ?", (name, head)
+    ).fetchall()
+    if name is not None and all(row[0] != name for row in rows):
+        older = connection.execute(
+            f"SELECT {COLUMNS} FROM known_input WHERE head = '' AND name = ?",
+            (name.rpartition("/")[2],),
+        ).fetchall()
+        exact = [row for row in older if row[1] == name]
+        rows += [(name, *row[1:]) for row in exact or older]
     return [
         KnownInput(name, source, size, digest, head, bool(is_counted))
         for name, source, size, digest, head, is_counted in rows

@@ -31,6 +31,11 @@ CREATE TABLE known_input (
   head TEXT NOT NULL, is_counted INTEGER NOT NULL, PRIMARY KEY (name, source)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX known_input_head ON known_input (head);
+-- What they held was not noted; by the last part of their paths, for some were relative.
+INSERT INTO known_input SELECT DISTINCT
+  replace(source, rtrim(source, replace(source, '/', '')), ''), source, 0, '', '', 0
+FROM input
+WHERE source NOT IN ('-', 'standard input', 'command line') AND source NOT LIKE 'a correction of %';
 CREATE TABLE license_owner (
   license_arn TEXT PRIMARY KEY, product TEXT NOT NULL, since_hour INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -131,6 +131,13 @@ def test_an_entry_is_told_by_its_place_however_long_its_licence_is(license_arn: 
     assert keys.parse_place(str(place)) == place
 
 
-@pytest.mark.parametrize("written", ["", "|", "book#p#1#d", "x|y", "book#p#1#d|head"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("", "|", "book#p#1#d", "x|y", "book#p#1#d|head"),
+        # Keys that DynamoDB refuses, and with them the whole request.
+        *("book#x|hour#" + "A" * 2_000, f"book#{'é' * 1_024}|hour#1"),
+    ],
+)
 def test_a_seller_may_have_written_anything_where_we_write_places(written: str) -> None:
     assert keys.parse_place(written) is None

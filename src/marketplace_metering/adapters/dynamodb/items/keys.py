@@ -34,6 +34,7 @@ FACT = "fact"
 BY_PRODUCT = "p"
 REJECTED = "rejected"
 DIGEST_LENGTH = 32
+PK_BYTES_MAX, SK_BYTES_MAX = 2_048, 1_024  # DynamoDB's
 
 
 class Place(NamedTuple):
@@ -57,10 +58,14 @@ def place_of(item: dict[str, dict[str, str]]) -> Place:
 
 
 def parse_place(written: str) -> Place | None:
-    """Read back what `str(place)` wrote; None for what it never writes."""
+    """Read back what `str(place)` wrote; None for what it never writes.
+
+    Anybody may have written it, and one key that DynamoDB refuses fails the whole request.
+    """
     pk, bar, sk = written.rpartition("|")
     is_place = bool(bar) and pk.startswith("book#") and sk.startswith("hour#")
-    return Place(pk, sk) if is_place else None
+    is_key = len(pk.encode()) <= PK_BYTES_MAX and len(sk.encode()) <= SK_BYTES_MAX
+    return Place(pk, sk) if is_place and is_key else None
 
 
 def book_pk(key: BookKey) -> str:

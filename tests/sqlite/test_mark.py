@@ -71,3 +71,10 @@ def test_a_process_that_died_before_its_first_line_leaves_none(path: Path) -> No
 def test_a_store_in_memory_has_none() -> None:
     with closing(open_store("sqlite:///:memory:")) as opened:
         assert opened.mark is None
+
+
+def test_a_store_has_one_mark_by_whichever_name_it_is_opened(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(path)
+    FileMark(str(tmp_path / "link.db")).raise_to(SENDING)
+    assert FileMark(str(path)).read() == Mark(SENDING)
+    assert not (tmp_path / "link.db.mark").exists()

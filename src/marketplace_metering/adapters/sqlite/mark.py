@@ -23,8 +23,8 @@ class FileMark:
     """See `ports.HighWaterMark`."""
 
     def __init__(self, path: str) -> None:
-        self._store = path
-        self._path = path + SUFFIX
+        self._store = os.path.realpath(path)  # one mark, by whichever name it is opened
+        self._path = self._store + SUFFIX
 
     def read(self) -> Mark | None:
         """What the line says."""

@@ -81,6 +81,23 @@ def test_a_mark_that_is_missing(metering: Metering, tmp_path: Path) -> None:
     assert _books(metering)["billed"]["usage_records"] == 2
 
 
+def test_a_copy_of_before_anything_was_sent_on_a_new_disk(
+    metering: Metering, tmp_path: Path
+) -> None:
+    metering("record", "-", stdin=usage(create_timestamp=_hours_ago(2), quantity=100))
+    _back_up(tmp_path)
+    metering("run")
+    for file in tmp_path.glob("metering.db*"):
+        file.unlink()
+    (tmp_path / "copy-of-metering.db").rename(tmp_path / "metering.db")
+
+    held = metering("restored", "--at", "2026-11-20T02:00")
+
+    assert "held as unresolved: quantity 100 of 1 usage records" in held.output
+    assert metering("run").exit_code == 0
+    assert _books(metering)["unresolved"]["quantity"] == "100"
+
+
 def test_nobody_says_both_or_neither(metering: Metering) -> None:
     assert metering("restored").exit_code == 2
     assert metering("restored", "--at", "2026-11-20", "--not-a-copy").exit_code == 2

@@ -78,7 +78,7 @@ def restored(
     policy = policy if charter is None else charter.applied_to(policy)
     now = clock.now()
     report = RestoreReport(stands, _until(copied_at, there, now))
-    is_copy = even_if_level or stands not in (Standing.LEVEL, Standing.NEW)
+    is_copy = even_if_level or stands is not Standing.LEVEL  # of a new one, a person knows more
     assert opened.recovery is not None, "a store that has a mark can be restored"
     if is_copy:
         why = _why(copied_at, report.until)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from marketplace_metering.core.ledger import Alarm, AlarmKind
+from marketplace_metering.core.plain_text import one_line
 from marketplace_metering.core.quantity import total
 
 
@@ -66,4 +67,4 @@ def describe(alarm: Alarm) -> str:
             f"{meter.product} {meter.account} {meter.dimension} {alarm.window.hour}"
             + (f" {meter.license_arn}" if meter.license_arn else "")
         )
-    return f"{', '.join(parts)}: {alarm.text}"
+    return one_line(f"{', '.join(parts)}: {alarm.text}")

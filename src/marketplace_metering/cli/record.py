@@ -21,6 +21,7 @@ from marketplace_metering.cli.render import errors, note, print_json, refused_js
 from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.core.hours import epoch_ns
 from marketplace_metering.core.inputs import STANDARD_INPUT, Doubt, Word
+from marketplace_metering.core.plain_text import one_line
 from marketplace_metering.core.record import Problem
 from marketplace_metering.core.rounded import number_as_written
 from marketplace_metering.files.content import FileContent, rereadable
@@ -289,7 +290,7 @@ def _show(report: RecordReport, doubts: list[Doubt], store: str, as_json: bool) 
         return
     for refused in report.refusals[:REFUSALS_SHOWN_MAX]:
         for problem in refused.problems:
-            errors.print(f"[yellow]{refused.source}[/]:", end=" ")
+            errors.print(f"{one_line(refused.source)}:", style="yellow", end=" ")
             note(str(problem))
     for doubt in doubts:
         note(str(doubt))

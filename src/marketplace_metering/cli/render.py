@@ -10,25 +10,27 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from marketplace_metering.core.plain_text import one_line
 from marketplace_metering.core.record import RefusedInput
 
-out = Console(highlight=False, soft_wrap=False)
-errors = Console(stderr=True, highlight=False)
+# Without markup: brackets in the name of a product, a dimension or a file are brackets.
+out = Console(highlight=False, soft_wrap=False, markup=False)
+errors = Console(stderr=True, highlight=False, markup=False)
 
 
 def say(text: str, style: str | None = None) -> None:
-    """Print a line as it is: brackets are not markup, and a long line stays one line."""
-    out.print(text, style=style, markup=False, soft_wrap=True)
+    """Print a line as it is; a long one stays one line."""
+    out.print(one_line(text), style=style, soft_wrap=True)
 
 
 def note(text: str, style: str | None = None) -> None:
     """Print a line like `say`, but not among the results."""
-    errors.print(text, style=style, markup=False, soft_wrap=True)
+    errors.print(one_line(text), style=style, soft_wrap=True)
 
 
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object; quantities are strings, because they are exact."""
-    say(json.dumps(value, indent=2))
+    out.print(json.dumps(value, indent=2), soft_wrap=True)
 
 
 def refused_json(inputs: Iterable[RefusedInput]) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from marketplace_metering.cli.render import (
 from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.core.balance import Balance
 from marketplace_metering.core.charter import where
+from marketplace_metering.core.plain_text import one_line
 from marketplace_metering.jobs import copies
 from marketplace_metering.ports import Reports
 
@@ -120,11 +121,8 @@ def _say_charter(session: Session) -> None:
 def _say_balanced(balances: Sequence[Balance], shown: Sequence[str]) -> None:
     unbalanced = [balance for balance in balances if not balance.is_balanced]
     for balance in unbalanced:
-        out.print(
-            f"[red]{balance.product}: recorded {balance.recorded.quantity} but accounted for "
-            f"{balance.accounted}[/]; please report this",
-            soft_wrap=True,
-        )
+        said = f"recorded {balance.recorded.quantity} but accounted for {balance.accounted}"
+        say(f"{balance.product}: {said}; please report this", style="red")
     if not unbalanced:
         parts = " + ".join(part for part in shown if part != "recorded")
         out.print(f"balanced: recorded = {parts}")
@@ -150,5 +148,5 @@ def _say_listed(balance: Balance) -> None:
 def _say_refused(reports: Reports) -> None:
     for kept in reports.refused_inputs():
         for problem in kept.problems:
-            out.print(f"[yellow]{kept.source}[/]:", end=" ")
+            out.print(f"{one_line(kept.source)}:", style="yellow", end=" ")
             say(str(problem))

@@ -136,7 +136,7 @@ def _show_entry(reports: Reports, view: EntryView) -> None:
     entry = view.entry
     meter = entry.window.meter
     name = f"{meter.product} {meter.account} {meter.dimension} {entry.window.hour}"
-    out.print(f"window {name}", style="bold", soft_wrap=True)
+    say(f"window {name}", style="bold")
     _field("state", f"{entry.state}: {MEANING[entry.state]}")
     _field("reason", entry.reason)
     _field("licence", meter.license_arn)

@@ -14,6 +14,7 @@ from marketplace_metering.cli.selecting import filter_options
 from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.cli.why import entry_json
 from marketplace_metering.core.ledger import State
+from marketplace_metering.core.plain_text import one_line
 from marketplace_metering.core.views import EntryFilter, EntryView
 
 WINDOWS_SHOWN = 50
@@ -53,7 +54,7 @@ def _table(views: Sequence[EntryView]) -> Table:
         parts = [meter.product, meter.license_arn, meter.dimension]
         drawn.add_row(
             f"{entry.window.hour.start:%Y-%m-%d %H:00}\n{meter.account}",
-            "\n".join(part for part in parts if part),
+            "\n".join(one_line(part) for part in parts if part),
             str(entry.state),
             f"{entry.deadline:%m-%d %H:%M}",
             str(entry.quantity),

@@ -200,6 +200,35 @@ def test_an_empty_file_and_a_bare_header_are_nobody_s_copy(
     assert "recorded 2" in metering("record", "d.csv", "e.csv").stdout
 
 
+def test_what_stands_there_between_two_writings_says_nothing_of_the_next_one(
+    metering: Metering, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(HEADER + row(5) + row(7))
+    metering("record", "a.csv")
+    for between in ("", HEADER):
+        file.write_text(between)
+        assert metering("record", "a.csv").exit_code == 0
+    file.write_text(HEADER + row(2) + row(5) + row(7))
+    assert metering("record", "a.csv").exit_code == 3
+    assert pending(metering) == "12"
+    assert (
+        "recorded 1 (quantity 2), already there 2" in metering("record", "a.csv", "--same").stdout
+    )
+
+
+def test_a_line_that_was_cut_while_it_was_written_is_no_other_file(
+    metering: Metering, tmp_path: Path
+) -> None:
+    text = usage(quantity=5) + usage(quantity=7) + usage(quantity=1)
+    (tmp_path / "a.jsonl").write_text(text[:200])
+    assert "recorded 1 (quantity 5), refused and kept 1" in metering("record", "a.jsonl").stdout
+    (tmp_path / "a.jsonl").write_text(text)
+    grown = metering("record", "a.jsonl")
+    assert grown.exit_code == 0
+    assert "recorded 2 (quantity 8), already there 1" in grown.stdout
+
+
 def test_an_input_is_named_one_at_a_time(metering: Metering) -> None:
     assert metering("record", "a.csv", "b.csv", "--input", "x").exit_code == 2
     assert metering("record", *OPTIONS, "--quantity", "3", "--input", "x").exit_code == 2

@@ -6,6 +6,7 @@ from io import BytesIO
 
 import pytest
 
+from marketplace_metering.core.inputs import KnownInput, decide
 from marketplace_metering.files.content import FileContent
 
 
@@ -19,3 +20,19 @@ def test_what_is_added_meanwhile_is_left_to_the_next_time(held: bytes, more: byt
     file.write(more)
     assert b"".join(content.lines()) == held
     assert content.position == len(held)
+
+
+class _Counting(BytesIO):
+    count = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self.count += len(found)
+        return found
+
+
+def test_it_is_read_once_however_often_its_place_was_recorded() -> None:
+    file = _Counting(b"0123456789\n" * 10_000)
+    known = [KnownInput("a", f"a ({size})", size, "", "", is_counted=True) for size in range(900)]
+    decide("a", FileContent(file), known, None)
+    assert file.count < 2 * 110_000

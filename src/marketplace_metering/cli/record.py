@@ -150,11 +150,14 @@ class _Given:
         lines = _lines(self.content)
         return read_csv(lines) if self.is_csv else read_json(lines)
 
-    def has_events(self) -> bool:
-        """Whether each of its usage records counts by its event id, wherever it stands."""
-        return all(
-            isinstance(piece.item, Problem) or piece.item.get("event_id") for piece in self.pieces()
-        )
+    def has_events(self) -> bool | None:
+        """Whether each of its usage records counts by its event id, wherever it stands; None if
+        there is no line at all."""
+        found = [
+            None if isinstance(piece.item, Problem) else bool(piece.item.get("event_id"))
+            for piece in self.pieces()
+        ]
+        return None if not found else True in found and False not in found
 
 
 def _place(session: Session, name: str, file: BinaryIO) -> str | None:

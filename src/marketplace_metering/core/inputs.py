@@ -9,7 +9,7 @@ no program can tell, so a person says it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -36,6 +36,9 @@ class KnownInput:
 
 class Content(Protocol):
     """What an input holds."""
+
+    def digest_up_to(self, sizes: Iterable[int]) -> None:
+        """Be ready to compare its beginnings of these sizes: it is read once for all of them."""
 
     @property
     def head(self) -> str:
@@ -88,6 +91,7 @@ def decide(
     `known` are the inputs of its name or of its head. An input without a name, such as standard
     input, is nobody's repetition by its place.
     """
+    content.digest_up_to(each.size for each in known)
     begun = [each for each in known if content.begins_with(each)]
     own = max((e for e in begun if e.name == name), key=lambda e: e.size, default=None)
     own_size = -1 if own is None else own.size

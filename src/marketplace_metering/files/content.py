@@ -6,6 +6,7 @@ It is read once for that, before anything of it is recorded, and then only so fa
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import sys
@@ -94,7 +95,17 @@ class FileContent:
             return True
         self._file.seek(size - 1)
         last, following = self._file.read(2)
-        return last == ord("\n") or following in b"\r\n"
+        return last == ord("\n") or following in b"\r\n" or self._cuts_object(size)
+
+    def _cuts_object(self, size: int) -> bool:
+        """Whether its last line was half a JSON object: that was refused, and is whole now."""
+        self._file.seek(max(0, size - HEAD_BYTES_MAX))
+        line = self._file.read(min(size, HEAD_BYTES_MAX)).rpartition(b"\n")[2]
+        try:
+            json.loads(line)
+        except ValueError:
+            return line.lstrip().startswith(b"{")
+        return False
 
     def _head(self) -> str:
         head = hashlib.sha256()

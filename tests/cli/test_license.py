@@ -29,7 +29,7 @@ def test_a_licence_that_was_metered_under_the_wrong_product_code(
         create_timestamp=_hours_ago(2), quantity=7, licenseArn=LICENSE, productCode="prod-right"
     )
     metering("record", "-", stdin=second)
-    metering("run")
+    assert metering("run").exit_code == 3
     assert "refused input, quantity 7, prod-right" in caplog.text
     assert f"metering license {LICENSE} --product prod-right" in caplog.text
     checked = metering("status", "--check")

@@ -126,6 +126,40 @@ def test_windows_are_listed_by_filter(metering: Metering) -> None:
     assert "123456789012" in metering("windows").stdout
 
 
+def test_late_usage_that_waits_for_a_person_exits_with_3(metering: Metering) -> None:
+    line = usage(create_timestamp=an_hour_ago_ms())
+    metering("record", stdin=line)
+    metering("run")
+    metering("ledger", "set", "late", "hold")
+    metering("record", "--input", "later", "--count", stdin=line)
+    for command in ("run", "seal"):
+        held = metering(command)
+        assert "held for a person to decide" in held.stdout
+        assert held.exit_code == 3
+
+
+def test_foreign_names_are_shown_as_they_are_and_do_nothing(
+    metering: Metering, tmp_path: Path
+) -> None:
+    names = ("seats [/month]", "storage [gb]", "calls\x1b]8;;x\x07", "users\nURGENT")
+    at = an_hour_ago_ms()
+    lines = [usage(dimension=name, create_timestamp=at + n) for n, name in enumerate(names)]
+    (tmp_path / "a[").mkdir()
+    (tmp_path / "a[" / "b].jsonl").write_text("".join(lines) + "{bad\n")
+    shown = [metering("record", "a[/b].jsonl").stderr]
+    metering("seal", "--all")
+    hour = f"{datetime.fromtimestamp(at / 1_000, UTC):%Y-%m-%dT%H}"
+    shown += [metering("windows").stdout, metering("status", "--refused").stdout]
+    for name in names:
+        one = ("123456789012", "--product", "abc123xyz456", "--dimension", name, "--hour", hour)
+        shown.append(metering("why", *one).stdout)
+    said = "\n".join(shown)
+    assert "a[/b].jsonl, line 5" in said
+    for name in ("seats [/month]", "storage [gb]", "calls\\x1b]8;;x\\x07", "users\\nURGENT"):
+        assert said.count(name) >= 2
+    assert "\x1b" not in said
+
+
 def test_serve_stops_cleanly_on_sigterm(metering: Metering, tmp_path: Path) -> None:
     """A real daemon meters what is there, and exits with 0 when it is told to stop."""
     metering("record", stdin=usage(create_timestamp=an_hour_ago_ms()))

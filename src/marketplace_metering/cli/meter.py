@@ -48,6 +48,7 @@ def seal(session: Session, everything: bool, as_json: bool) -> None:
     report = _seal(session, everything, as_json)
     if as_json:
         print_json({**place_json(session.charter), "sealed": report.figures()})
+    sys.exit(ATTENTION if report.needs_person else OK)
 
 
 @click.command()
@@ -74,7 +75,7 @@ def run(session: Session, everything: bool, as_json: bool) -> None:
     if as_json:
         done = {"sealed": sealed.figures(), "submitted": _submit_json(submitted)}
         print_json({**place_json(session.charter), **done})
-    sys.exit(_exit_code(submitted))
+    sys.exit(_exit_code(submitted) or (ATTENTION if sealed.needs_person else OK))
 
 
 @click.command()

@@ -44,6 +44,11 @@ class SealReport:
         self.quantity += total(sealing.entry.quantity for sealing in done.sealings)
         self.rejected_records += sum(group.record_count for group, _why in done.rejected)
 
+    @property
+    def needs_person(self) -> bool:
+        """Whether usage was refused, or is held until somebody decides."""
+        return bool(self.rejected_records or self.waiting_records[Waits.HELD])
+
     def figures(self) -> dict[str, Any]:
         """What a run sealed, as JSON; quantities are strings, because they are exact."""
         return {

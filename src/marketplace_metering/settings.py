@@ -64,9 +64,12 @@ def _number(name: str, value: object) -> float:
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
-        return float(value)
-    except ValueError:
+        number = float(value)
+        if not abs(number) <= NUMBER_MAX:
+            raise ValueError
+    except (ValueError, OverflowError):
         raise InvalidSettingError(name, value, "a number") from None
+    return number
 
 
 def _seconds(name: str, value: object) -> timedelta:
@@ -101,6 +104,7 @@ OTHER_SETTINGS = (
 ACCOUNT = re.compile(r"[0-9]{12}")
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/.+")
 RETENTION_DAYS_MAX = 36_500
+NUMBER_MAX = 1e8  # beyond every range, and a span of time in days still
 
 
 def load(environment: Mapping[str, str], path: str | None, store: str | None) -> Settings:

@@ -202,6 +202,19 @@ def test_what_cannot_be_is_refused(name: str, value: str, metering: Metering) ->
     assert metering("ledger", "set", "--", name, value).exit_code == 2
 
 
+@pytest.mark.parametrize("value", ["nan", "-inf", "1e300", "1e99999"])
+def test_what_is_no_span_of_time_is_refused(
+    value: str, metering: Metering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metering("ledger", "set", "region", "us-east-1")
+    for name in ("window_length_hours", "grace_seconds", "record_retention_days"):
+        assert metering("ledger", "set", name, "--", value).exit_code == 2
+    monkeypatch.setenv("METERING_PATIENCE_SECONDS", value)
+    refused = metering("status")
+    assert refused.exit_code == 2
+    assert f"patience_seconds = {value} refused: must be a number" in refused.stderr
+
+
 def test_a_ledger_that_nobody_has_begun(metering: Metering) -> None:
     assert "the first run writes it" in metering("ledger", "show").stdout
     assert _json(metering, "ledger", "show")["ledger"] is None
@@ -347,7 +360,7 @@ def test_a_shell_bills_nothing_that_the_stack_holds(
     metering("record", "-", stdin=usage(create_timestamp=_hours_ago(2), quantity=7))
     monkeypatch.setenv("METERING_REGION", "eu-west-1")
     monkeypatch.setenv("METERING_ACCOUNT", ACCOUNT)
-    assert metering("run", "--all").exit_code == 0
+    assert metering("run", "--all").exit_code == 3
     assert _billed(simulator) == [("eu-west-1", 5)]
     monkeypatch.setenv("METERING_LATE", "carry")
     refused = metering("run", "--all")

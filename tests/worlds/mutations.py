@@ -314,6 +314,18 @@ MUTATIONS = (
         (answers.an_answer_that_is_lost,),
     ),
     Mutation(
+        "where a call broke off says whether it was sent",
+        "what a dead proxy never passed on counts as lost: usage waits for a person, unbilled",
+        reading.know_no_place,
+        (answers.a_proxy_that_is_dead_and_its_kin,),
+    ),
+    Mutation(
+        "an error's class alone says nothing of a proxy",
+        "a proxy that hung up had passed the request on: given back and billed twice",
+        reading.take_the_class_for_all,
+        (answers.a_proxy_that_hangs_up,),
+    ),
+    Mutation(
         "a refused time stamp blames no usage while the clock is wrong",
         "usage that a clock days ahead planned into a window to come is listed, not billed",
         reading.ignore_the_date_of_answers,

@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ProxyConnectionError
 
+from marketplace_metering.adapters.aws import failed_calls
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi
 from marketplace_metering.core import outcome, wire
 from marketplace_metering.core.outcome import (
@@ -69,6 +71,22 @@ def take_loss_for_refusal(patch: pytest.MonkeyPatch) -> None:
         return answer
 
     patch.setattr(aws.Line, "submit", submit)
+
+
+def take_the_class_for_all(patch: pytest.MonkeyPatch) -> None:
+    """As a table of classes alone would have it."""
+    original = failed_calls.read_failure
+
+    def read_failure(error: Exception) -> RequestRefused | Lost:
+        if isinstance(error, ProxyConnectionError):
+            return RequestRefused(Fault.UNREACHABLE, "ProxyConnectionError", str(error))
+        return original(error)
+
+    patch.setattr(aws, "read_failure", read_failure)
+
+
+def know_no_place(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(failed_calls, "_place", lambda chain: None)
 
 
 def ignore_the_date_of_answers(patch: pytest.MonkeyPatch) -> None:

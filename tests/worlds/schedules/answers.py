@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from marketplace_metering.proof.worlds.broken_calls import NEVER_SENT
 from tests.worlds.stage import METER, WRONG, Stage
 
 
@@ -286,4 +287,55 @@ def usage_that_aws_refused(stage: Stage) -> None:
     assert row.failure is not None
     assert "InvalidUsageDimensionException" in row.failure
     assert stage.alarms() == ["parked", "released"]
+    stage.end()
+
+
+def a_proxy_that_is_dead_and_its_kin(stage: Stage) -> None:
+    """
+    10:06  09:00 cannot be sent: the proxy is dead, asks for a password, has no way to AWS; the
+           handshake is cut; a name is not found. Until the deadline it gets no better
+    next day  it is certain that nothing was sent: the usage is billed in another hour
+    """
+    _nine_is_sealed(stage)
+    for hour, way in enumerate(NEVER_SENT, 10):
+        stage.now_is(f"{hour}:10")
+        stage.always = ["unreachable", way]
+        stage.submit()
+    stage.look()
+    assert stage.entry("09:00").begun == stage.entry("09:00").refused >= len(NEVER_SENT)
+    _the_deadline_passes_unreached(stage)
+    assert stage.entry("09:00").state == "released"
+    stage.end()
+
+
+def a_proxy_that_hangs_up(stage: Stage) -> None:
+    """
+    10:06  a proxy passes 09:00 on and hangs up: AWS has accepted it
+           botocore says "failed to connect to proxy", as it does when nothing was sent
+    next day  nobody knows whether it is billed: it is unresolved, and its usage is not billed again
+    """
+    _nine_is_sealed(stage)
+    stage.scripted.append(["answer lost", "proxy hangs up after passing on"])
+    stage.submit()
+    _the_deadline_passes_unreached(stage)
+    assert stage.billed() == {"20 09:00": "5"}
+    assert stage.entry("09:00").state == "unresolved"
+    stage.end()
+
+
+def a_proxy_that_dies_after_it_hung_up(stage: Stage) -> None:
+    """
+    10:06  a connection is closed after AWS has accepted 09:00
+    10:20  the proxy is dead: that attempt was refused, the earlier one was not
+    next day  the window is unresolved
+    """
+    _nine_is_sealed(stage)
+    stage.scripted.append(["answer lost", "connection closed"])
+    stage.submit()
+    stage.always = ["unreachable", "proxy dead"]
+    stage.now_is("10:20")
+    stage.submit()
+    _the_deadline_passes_unreached(stage)
+    assert stage.billed() == {"20 09:00": "5"}
+    assert stage.entry("09:00").state == "unresolved"
     stage.end()

@@ -7,45 +7,27 @@ after a first try that timed out would report "certainly not processed" of usage
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import boto3
-from botocore.exceptions import (
-    ClientError,
-    ConnectTimeoutError,
-    CredentialRetrievalError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
-    PartialCredentialsError,
-    TokenRetrievalError,
-)
+from botocore.exceptions import ClientError
 
 from marketplace_metering.adapters.aws import clients
 from marketplace_metering.adapters.aws.clients import ONE_REQUEST, AwsClient
+from marketplace_metering.adapters.aws.failed_calls import is_of_another_call, read_failure
 from marketplace_metering.core.batch import Batch
 from marketplace_metering.core.hours import EPOCH
 from marketplace_metering.core.ledger import EntryKey
-from marketplace_metering.core.outcome import Answered, Fault, Lost, RequestRefused, read_error
+from marketplace_metering.core.outcome import Answered, Lost, RequestRefused, read_error
 from marketplace_metering.core.wire import read_response, request
 from marketplace_metering.ports import Clock
 
 READ_TIMEOUT_S = 30
 # [Q14] de-duplication is per region, so all usage of a product goes to one region.
 REGION_DEFAULT = "us-east-1"
-
-# Raised before anything leaves this machine; every other failure may have been processed.
-NEVER_SENT = (
-    NoCredentialsError,
-    PartialCredentialsError,
-    CredentialRetrievalError,
-    TokenRetrievalError,
-    NoRegionError,
-    ParamValidationError,
-)
 
 
 class OldModelError(Exception):
@@ -86,22 +68,17 @@ class MarketplaceApi:
 
     def submit(self, batch: Batch) -> Answered[EntryKey] | RequestRefused | Lost:
         """One `BatchMeterUsage` request."""
-        parameters = request(batch.entries)
+        parameters, handled_before = request(batch.entries), sys.exception()
         try:
             response = self._client.batch_meter_usage(**parameters)
-        except ClientError as error:
+        except Exception as error:  # noqa: BLE001 - botocore's parser raises anything on odd bodies
+            if not isinstance(error, ClientError) or is_of_another_call(error):
+                return read_failure(error, handled_before)
             said = error.response.get("Error", {})
             about = error.response.get("ResponseMetadata", {})
             ahead = self._clock_ahead(about.get("HTTPHeaders", {}).get("date", ""))
             status = about.get("HTTPStatusCode", 0)
             return read_error(said.get("Code", ""), status, said.get("Message", ""), ahead)
-        except (EndpointConnectionError, ConnectTimeoutError) as error:
-            return RequestRefused(Fault.UNREACHABLE, type(error).__name__, str(error))
-        except NEVER_SENT as error:
-            return RequestRefused(Fault.ACCOUNT, type(error).__name__, str(error))
-        except Exception as error:  # noqa: BLE001 - botocore's parser raises anything on odd bodies
-            # A dead connection, a proxy's page, half an answer: it may have been processed.
-            return Lost(f"{type(error).__name__}: {error}")
         return read_response(batch.entries, response)
 
     def _clock_ahead(self, date: str) -> timedelta:

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from marketplace_metering.adapters.aws.failed_calls import read_failure
 from marketplace_metering.core.batch import Batch
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import EntryKey
-from marketplace_metering.core.outcome import Answered, Fault, Lost, RequestRefused, read_error
+from marketplace_metering.core.outcome import Answered, Lost, RequestRefused, read_error
 from marketplace_metering.core.wire import read_response, request
+from marketplace_metering.proof.worlds.broken_calls import NEVER_SENT, SENT, WAYS, error_of
 from marketplace_metering.proof.worlds.fault_injection import Steps
 from marketplace_metering.proof.worlds.fault_mix import Mix
 from marketplace_metering.proof.worlds.listings import Cast
@@ -76,12 +78,11 @@ Windows = list[Window]
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the network made of one request; no answer at all is a loss or never left."""
+    """What the network made of one request: an answer, or a way to break off."""
 
     status: int = 0
     body: Mapping[str, Any] | None = None
-    loss: str | None = None
-    never_left: bool = False
+    broke_off: str | None = None
     delay_s: float = 0.05
     is_whole: bool = False  # each record of the request has its one result
 
@@ -149,8 +150,7 @@ class SimulatedAws:
         kinds = self.draw_faults(windows)
         told = f"   AWS ({', '.join(kinds)})" if kinds else "   AWS"
         if "unreachable" in kinds:
-            self.tell(f"{told}: no connection")
-            return Heard(never_left=True)
+            return self._broken(told, kinds, list(NEVER_SENT))
         for kind, code in SETUP_FAULTS.items():
             if kind in kinds:
                 self.tell(f"{told}: {code}")
@@ -158,11 +158,10 @@ class SimulatedAws:
                 return Heard(refusal.status, refusal.body)
         answer = self.faulty.answer(OPERATION, body, at(self.now_us()), region)
         if answer.loss is not None:
-            self.tell(f"{told}: no answer")
-            return Heard(loss=str(answer.loss))
+            return self._broken(told, kinds, list(SENT))
         delay_s = self.random.uniform(1, 29) if "slow" in kinds else 0.05
         is_whole = not DISTORTED.intersection(kinds)
-        heard = Heard(answer.status, _distort(answer, kinds), None, False, delay_s, is_whole)
+        heard = Heard(answer.status, _distort(answer, kinds), None, delay_s, is_whole)
         if 400 <= answer.status < 500 and len(windows) > 1 and "throttled" not in kinds:
             self.halved += 1
         self.tell(f"{told}: {_summary(heard)}")
@@ -185,6 +184,13 @@ class SimulatedAws:
         if len(self.simulator.accepted) > before:
             self.elsewhere.add((meter, hour))
             self.tell(f"another program meters {meter} in hour {hour}")
+
+    def _broken(self, told: str, kinds: list[str], ways: list[str]) -> Heard:
+        """No answer: each of the ways to break off in its turn, or the one that is scripted."""
+        way = next((kind for kind in kinds if kind in WAYS), ways[self.requests % len(ways)])
+        self.faults[way] += 1
+        self.tell(f"{told}: {way}")
+        return Heard(broke_off=way)
 
     def _draw(self, windows: Windows) -> list[str]:
         if self.is_calm:
@@ -244,10 +250,8 @@ class Line:
         heard = self._aws.call(body, windows_of(batch), self.region)
         self._pass_s(heard.delay_s)
         self._steps.between(ANSWERED)
-        if heard.never_left:
-            return RequestRefused(Fault.UNREACHABLE, "EndpointConnectionError", "no connection")
-        if heard.loss is not None:
-            return Lost(heard.loss)
+        if heard.broke_off is not None:
+            return read_failure(error_of(heard.broke_off))
         assert heard.body is not None
         if heard.status != 200:
             code, message = str(heard.body["__type"]), str(heard.body["message"])

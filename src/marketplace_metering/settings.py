@@ -26,6 +26,7 @@ from datetime import timedelta
 from typing import Any
 
 from marketplace_metering.core.policy import InvalidSettingError, LateUsage, Policy
+from marketplace_metering.core.regions import check_region
 
 STORE_DEFAULT = "sqlite:///metering.db"
 
@@ -73,11 +74,18 @@ def _number(name: str, value: object) -> float:
 
 
 def _seconds(name: str, value: object) -> timedelta:
-    return timedelta(seconds=_number(name, value))
+    return _span(name, value, timedelta(seconds=1))
 
 
 def _hours(name: str, value: object) -> timedelta:
-    return timedelta(hours=_number(name, value))
+    return _span(name, value, timedelta(hours=1))
+
+
+def _span(name: str, value: object, unit: timedelta) -> timedelta:
+    try:
+        return _number(name, value) * unit
+    except (OverflowError, ValueError):  # beyond what a clock can tell, infinite, or no number
+        raise InvalidSettingError(name, value, "a number, not that large") from None
 
 
 # The name of each setting, the field of Policy that it sets, and how it is read.
@@ -125,6 +133,8 @@ def load(environment: Mapping[str, str], path: str | None, store: str | None) ->
         if name in values
     }
     late_by_product = _late_by_product(values.get("products", {}))
+    if "region" in values:
+        check_region("region", str(values["region"]))
     return Settings(
         store or str(values.get("store", STORE_DEFAULT)),
         str(values["region"]) if "region" in values else None,

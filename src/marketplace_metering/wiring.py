@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from marketplace_metering.core.charter import Claim, charter_in
 from marketplace_metering.core.identity import STACK_NAME
 from marketplace_metering.core.policy import InvalidSettingError
+from marketplace_metering.core.regions import check_region
 from marketplace_metering.ports import HighWaterMark, OpenStore, Ports, Store
 from marketplace_metering.settings import Settings, account_of
 
@@ -71,6 +72,8 @@ def open_ports(settings: Settings, store: Store, mark: HighWaterMark | None = No
     region, named_by = _named_region(settings)
     if region is None and (charter := charter_in(store.facts())) is not None:
         region = charter.region
+    if region is not None:
+        check_region(named_by or "the ledger's region", region)
     client = open_metering_client(settings, region)
     clock = SystemClock()
     marketplace = MarketplaceApi(client, clock, settings.policy.requests_per_second)

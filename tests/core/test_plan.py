@@ -336,11 +336,13 @@ def test_a_window_given_back_is_sealed_as_the_next_of_its_serials() -> None:
 
 
 def test_a_shorter_acceptance_window_is_kept_to() -> None:
-    """China may still take usage of the last hour only."""
-    policy = Policy(window_length=timedelta(hours=1))
-    made = planned([group("09:00", earliest=utc("09:50"))], "10:10", policy=policy)
+    policy = Policy(window_length=timedelta(hours=3))
+    made = planned([group("09:00", earliest=utc("09:50"))], "12:10", policy=policy)
     assert placed(made) == {"11-20T09:00": "1"}
-    made = planned([group("09:00", earliest=utc("09:10"))], "10:10", policy=policy)
+    made = planned([group("09:00", earliest=utc("09:10"))], "12:10", policy=policy)
+    assert placed(made) == {"11-20T11:00": "1"}
+    every_other = book([window("10:00"), window("11:00")])
+    made = planned([group("09:00", earliest=utc("09:10"))], "12:10", every_other, policy)
     assert made.waiting[0][1] is Waits.NO_WINDOW
 
 

@@ -100,7 +100,7 @@ def a_case(seed: int, size: int) -> Case:
     ]
     policy = Policy(
         grace=timedelta(minutes=dice.choice((0, 5, 60))),
-        window_length=timedelta(hours=dice.choice((1, 6, 24, 24))),
+        window_length=timedelta(hours=dice.choice((4, 6, 24, 24))),
         safety_margin=timedelta(minutes=dice.choice((0, 5, 30))),
         late=dice.choice((LateUsage.CARRY, LateUsage.CARRY, LateUsage.REJECT, LateUsage.HOLD)),
     )

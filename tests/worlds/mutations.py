@@ -241,6 +241,12 @@ MUTATIONS = (
         (sending.a_clock_that_is_slow,),
     ),
     Mutation(
+        "settings with which a window expires before a run can send it do not construct",
+        "nothing is ever billed, and the usage waits for a window that never comes",
+        planning.allow_windows_that_nobody_can_send,
+        (sending.the_shortest_window_that_there_may_be,),
+    ),
+    Mutation(
         "no request mixes months",
         "a month that has closed takes a new one's usage with it",
         submitting.mix_months,

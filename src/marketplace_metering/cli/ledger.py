@@ -14,6 +14,7 @@ from marketplace_metering.cli.render import note, out, print_json, say, table
 from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.core.charter import Charter, begun, where
 from marketplace_metering.core.policy import Policy
+from marketplace_metering.core.regions import check_region
 from marketplace_metering.jobs.admit import change
 from marketplace_metering.settings import ACCOUNT, POLICY_SETTINGS, days, late
 from marketplace_metering.wiring import claim_of, known_account
@@ -85,7 +86,8 @@ def set_value(session: Session, name: str, value: str) -> None:
         )
     else:
         before_or_first = replace(before, changing=None)
-    wanted = change(session.opened, name, _changed(before_or_first, name, value))
+    policy = session.settings.policy
+    wanted = change(session.opened, name, _changed(before_or_first, name, value, policy))
     say(f"{name} is {value}: {where(wanted)}")
     if wanted.is_of_stack and name == "region":
         stack = session.settings.store.rpartition("/")[2]
@@ -105,7 +107,7 @@ def _first(session: Session, name: str, value: str) -> Charter:
     return begun(claim_of(settings, value, known_account(settings)), settings.policy)
 
 
-def _changed(charter: Charter, name: str, value: str) -> Charter:
+def _changed(charter: Charter, name: str, value: str, policy: Policy) -> Charter:
     product = PRODUCT_LATE.fullmatch(name)
     if product is not None:
         chosen = {**charter.late_by_product, product[1]: late(name, value)}
@@ -114,6 +116,8 @@ def _changed(charter: Charter, name: str, value: str) -> Charter:
         form = REGION if name == "region" else ACCOUNT
         if not form.fullmatch(value):
             raise Failure(f"{name} {value} refused: write it like us-east-1, or as 12 digits")
+        if name == "region":
+            check_region(name, value)
         return (
             replace(charter, region=value) if name == "region" else replace(charter, account=value)
         )
@@ -124,5 +128,6 @@ def _changed(charter: Charter, name: str, value: str) -> Charter:
     field, read = POLICY_SETTINGS[name]
     wanted: Any = read(name, value)
     changes: dict[str, Any] = {field: wanted}
-    Policy(**changes)  # refuses what is outside its range
-    return replace(charter, **changes)
+    changed = replace(charter, **changes)
+    changed.applied_to(policy)  # refuses what is outside its range, or cannot be with the rest
+    return changed

@@ -20,7 +20,7 @@ TAG_KEY_LENGTH_MAX = 100  # [M11]
 TAG_VALUE_LENGTH_MAX = 256  # [M11]
 DIMENSION_LENGTH_MAX = 255  # [M6]
 
-WINDOW_LENGTH = timedelta(hours=24)  # [R1] a setting, since China may still say 1 h [Q25]
+WINDOW_LENGTH = timedelta(hours=24)  # [R1] a setting, see [Q25]
 MONTH_END_GRACE = timedelta(hours=6)  # [R2] 06:00 UTC on the 1st
 
 REQUESTS_PER_SECOND_QUOTA = 10  # [M17] per account and region

@@ -13,6 +13,11 @@ from marketplace_metering.core.limits import (
     WINDOW_LENGTH,
 )
 
+# How long after its first instant an hour may wait for a run, its grace not counted: until it is
+# over, and then for the next one of the hourly runs.
+HOUR_AND_NEXT_RUN = timedelta(hours=2)
+SLOWEST_REQUESTS = 1 / 60  # a second; with fewer a run ends before its second request
+
 
 class LateUsage(StrEnum):
     """What becomes of usage that was recorded late (money rules 4 and 15)."""
@@ -69,6 +74,28 @@ class Policy:
             )
         if not self.requests_per_second > 0:  # not: <= 0, which a NaN is not either
             raise InvalidSettingError("requests_per_second", self.requests_per_second, "above 0")
+        if self.requests_per_second < SLOWEST_REQUESTS:
+            allowed = f"at least {SLOWEST_REQUESTS:.4f}, which is one a minute"
+            raise InvalidSettingError("requests_per_second", self.requests_per_second, allowed)
+        self._check_that_windows_can_be_sent()
+
+    def _check_that_windows_can_be_sent(self) -> None:
+        """At every instant there is an hour that is closed, and that AWS still accepts.
+
+        So each hourly run can send what was used in the hour before, whatever its minute, and
+        finds a window for what is carried. The end of a month cuts no hour shorter than its six.
+        """
+        needed = HOUR_AND_NEXT_RUN + self.grace + self.safety_margin
+        if self.window_length <= needed:
+            raise InvalidSettingError(
+                "window_length_hours",
+                f"{self.window_length / timedelta(hours=1):g}",
+                f"above {needed / timedelta(hours=1):g} with grace_seconds = "
+                f"{self.grace.total_seconds():g} and safety_margin_seconds = "
+                f"{self.safety_margin.total_seconds():g}: usage waits until its hour and the grace "
+                "are over, and up to an hour for the next run; with less AWS would refuse every "
+                "window before it is sent",
+            )
 
     def late_usage_of(self, product: str) -> LateUsage:
         """What is done with a product's late usage: its own choice, or the general one."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -18,8 +19,10 @@ from marketplace_metering.adapters.aws.clients import AwsClient, connect
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.items import fact
 from marketplace_metering.adapters.dynamodb.items.tables import table_names
-from marketplace_metering.core.charter import charter_in
+from marketplace_metering.core.charter import Charter, charter_in
 from marketplace_metering.core.identity import STACK_NAME
+from marketplace_metering.core.policy import InvalidSettingError, Policy
+from marketplace_metering.core.regions import check_region
 from marketplace_metering.deploy import DeployError, bucket, changes, progress, template
 from marketplace_metering.deploy.changes import ChangeSet
 from marketplace_metering.deploy.package import Package, build
@@ -66,7 +69,7 @@ def prepare(
     session: boto3.session.Session, request: Request, package: Package | None = None
 ) -> StackPlan:
     """Package, upload and ask CloudFormation what it would do. Nothing runs differently yet."""
-    _check_region(session, request)
+    _check_ledger(session, request)
     with tempfile.TemporaryDirectory() as folder:
         built = package or build(Path(folder) / template.PACKAGE_FILE)
         identity = session.client("sts").get_caller_identity()
@@ -136,20 +139,36 @@ def _kept_tables(session: boto3.session.Session, stack: str) -> tuple[str, ...]:
     return existing_tables(session, stack)
 
 
-def _check_region(session: boto3.session.Session, request: Request) -> None:
-    """Refuse a region that is not the ledger's: its functions would stand still there."""
-    wanted = request.parameters.get("MeteringRegion")
+def _check_ledger(session: boto3.session.Session, request: Request) -> None:
+    """Refuse what AWS or the ledger would not take: the functions would stand still."""
+    wanted, grace = (request.parameters.get(name) for name in ("MeteringRegion", "GraceSeconds"))
+    if wanted is not None:
+        try:
+            check_region("MeteringRegion", wanted)
+        except InvalidSettingError as error:
+            raise DeployError(str(error)) from error
     ledger = table_names(request.stack).ledger
-    if wanted is None or not _exists(session.client("dynamodb"), ledger):
+    if (wanted is None and grace is None) or not _exists(session.client("dynamodb"), ledger):
         return
     calls = Calls(connect("dynamodb", session=session))
     charter = charter_in(fact.facts(calls, ledger))
-    if charter is not None and charter.region != wanted:
+    if charter is None:
+        return
+    if grace is not None and grace.isdigit():
+        _check_grace(charter, timedelta(seconds=int(grace)))
+    if wanted is not None and charter.region != wanted:
         raise DeployError(
             f"region: this deployment says {wanted}, the ledger of stack {request.stack} says "
             f"{charter.region}. Nothing was changed. To move the ledger, first: metering ledger "
             f"set region {wanted} --store dynamodb://{request.stack}"
         )
+
+
+def _check_grace(charter: Charter, grace: timedelta) -> None:
+    try:
+        replace(charter, grace=grace).applied_to(Policy())
+    except InvalidSettingError as error:
+        raise DeployError(f"{error}. Nothing was changed") from error
 
 
 def _exists(dynamodb: AwsClient, table: str) -> bool:

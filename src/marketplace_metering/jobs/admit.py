@@ -23,7 +23,7 @@ from marketplace_metering.core.charter import (
 )
 from marketplace_metering.core.hours import LAST
 from marketplace_metering.core.ledger import Change, Entry, State
-from marketplace_metering.core.policy import Policy
+from marketplace_metering.core.policy import InvalidSettingError, Policy
 from marketplace_metering.core.views import EntryFilter
 from marketplace_metering.ports import Clock, Ledger, OpenStore, Ports
 
@@ -53,9 +53,21 @@ def chartered(ports: Ports, policy: Policy) -> Policy:
         else:
             _check(charter, claim)
             wanted = brought_up(charter, claim)
+        applied = _applied(wanted, policy)
         if wanted == charter or ports.store.set_fact(CHARTER, str(wanted), facts.get(CHARTER)):
-            return wanted.applied_to(policy)
+            return applied
     raise CharterError(f"other processes keep changing the ledger's charter. {NOTHING_DONE}")
+
+
+def _applied(charter: Charter, policy: Policy) -> Policy:
+    """The caller's and the ledger's settings together, where each may be fine by itself."""
+    try:
+        return charter.applied_to(policy)
+    except InvalidSettingError as error:
+        raise CharterError(
+            f"{error}. {NOTHING_DONE}. Window length and grace are the ledger's: metering ledger "
+            "set NAME VALUE"
+        ) from error
 
 
 def check_place(facts: Mapping[str, str], claim: Claim) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
+from marketplace_metering.core.policy import InvalidSettingError, Policy
 from marketplace_metering.simulator.faults import Lost, Shuffled, Throttle
 from tests.worlds.stage import LICENSED, STORAGE, WRONG, Stage, crash
 
@@ -258,3 +262,32 @@ def two_processes_send_the_same(stage: Stage) -> None:
     assert stage.auditor.marks["presumed → billed"] == 1
     assert stage.billed() == {"20 09:00": "5"}
     stage.end()
+
+
+def the_shortest_window_that_there_may_be(stage: Stage) -> None:
+    """
+    09:00  usage is recorded, and the settings say that AWS takes usage for a short time only: the
+           shortest that they accept
+    10:04  09:00 is over, but not its grace: the run of this hour comes a minute too early
+    11:04  the next run: 09:00 is billed as it was recorded, in time
+    """
+    stage.policy(window_length=_shortest_window(stage.mix.policy))
+    stage.now_is("09:00")
+    stage.use(5)
+    for hour in ("10", "11", "12"):
+        stage.now_is(f"{hour}:04")
+        stage.seal()
+        stage.submit()
+    assert stage.billed() == {"20 09:00": "5"}
+    stage.end()
+
+
+def _shortest_window(policy: Policy) -> timedelta:
+    for minutes in range(60, 24 * 60, 5):
+        length = timedelta(minutes=minutes)
+        try:
+            replace(policy, window_length=length)
+        except InvalidSettingError:
+            continue
+        return length
+    raise AssertionError("a day is long enough for all settings")

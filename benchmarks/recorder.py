@@ -31,6 +31,7 @@ from marketplace_metering import DynamoDBSink, UsageRecorder
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.recorder import active_segment
 from marketplace_metering.recorder import recorder as recorder_module
+from marketplace_metering.recorder.place import Place
 from marketplace_metering.recorder.sinks.port import Delivered
 
 METERS = [f"{number:012d}" for number in range(100)]
@@ -147,6 +148,10 @@ class CountingSink:
 
     def __init__(self) -> None:
         self.writes = 0
+
+    def place(self) -> Place:
+        """Nowhere."""
+        return Place()
 
     def put(self, records: Sequence[UsageRecord]) -> Delivered:
         self.writes += len(records)

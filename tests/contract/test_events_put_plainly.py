@@ -199,6 +199,27 @@ def test_an_event_that_was_moved_away_and_back_counts_once(guide_table: Fresh) -
         assert usage_of(opened, OTHER_BUYER) == []
 
 
+@pytest.mark.parametrize("first", [*WAYS, plainly], ids=lambda way: way.__name__)
+def test_an_event_that_was_moved_to_another_buyer_counts_once(
+    guide_table: Fresh, first: Callable[..., object]
+) -> None:
+    """The application puts it once more for the wrong buyer, and then for the right one."""
+    with guide_table.open() as opened:
+        first(guide_table, opened, EVENT)
+        assert steps.pending(opened.store, NOW)  # what a run reads that seals nothing
+        [view] = usage_of(opened, BUYER)
+        moved = replace(view.record, account=OTHER_BUYER)
+        assert opened.corrections.replace(view, moved, NOW)
+        for account in (BUYER, OTHER_BUYER):
+            put_itself(guide_table, replace(LATER, account=account))
+        seal(opened)
+        found = [books(opened, account) for account in (BUYER, OTHER_BUYER)]
+        assert sum(each.sealed.micros for each in found) == EVENT.micros
+        assert all(each.refused == EVENT.quantity for each in found)
+        for way in WAYS:
+            assert way(guide_table, opened, EVENT).already_there == 1, of(way)
+
+
 def test_an_event_is_not_moved_to_where_it_is_recorded_already(guide_table: Fresh) -> None:
     """A repair would count twice what the application has put for the right buyer meanwhile."""
     with guide_table.open() as opened:

@@ -17,6 +17,7 @@ from botocore.exceptions import ConnectionClosedError
 
 CONDITION = "attribute_not_exists(customerAWSAccountId)"
 NAME = "stack-MeteringRecords"
+ACCOUNT = "999900001111"
 
 
 class LostError(Exception):
@@ -82,13 +83,14 @@ def error(code: str, **more: str) -> dict[str, Any]:
     return {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", **more}
 
 
-def client_of(table: Table) -> Any:
+def client_of(table: Table, region: str = "us-east-1", account: str | None = ACCOUNT) -> Any:
     """A client of boto3 whose requests the table answers, without a socket."""
     client = boto3.session.Session().client(
         "dynamodb",
-        region_name="us-east-1",
+        region_name=region,
         aws_access_key_id="test",
         aws_secret_access_key="test",
+        aws_account_id=account,
         config=Config(retries={"mode": "standard", "total_max_attempts": 1}),
     )
 

@@ -543,6 +543,18 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "what waits in a spool is bound to region and account",
+        "a sum that is in one table is put into its namesake of another region: billed twice",
+        recorder.forget_where_a_spool_goes,
+        (recording.a_spool_under_another_region,),
+    ),
+    Mutation(
+        "a spool's place is on the disk before the first put",
+        "a kill takes it along, and the sum goes to another table as well",
+        recorder.note_where_a_spool_goes_too_late,
+        (recording.a_spool_under_another_region,),
+    ),
+    Mutation(
         "what may be a copy of another input is not recorded unasked",
         "a file that was copied is billed twice",
         reading_files.record_copies,

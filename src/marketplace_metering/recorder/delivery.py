@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.recorder.errors import SpoolUnusableError
 from marketplace_metering.recorder.log import log, without_secrets
 from marketplace_metering.recorder.settings import OnRefused
 from marketplace_metering.recorder.sinks.port import Delivered, Sink
@@ -47,6 +48,14 @@ class Delivery:
                 return False
             is_first = False
             batch = self._outbox[0]
+            try:
+                is_ours = self.spool.bind(batch, self.sink.place)
+            except Exception as error:  # noqa: BLE001 - AWS's set-up may raise anything
+                self._fail(Delivered(reason=_reason_of(error)))
+                return False
+            if not is_ours:
+                self._done(batch)
+                continue
             if self._left is None:
                 self._left = self.spool.load(batch)
             delivered = self.sink.put(self._left)
@@ -60,13 +69,18 @@ class Delivery:
                 self._fail(delivered)
                 return False
             self.spool.forget(batch)
-            self._outbox.popleft()
-            self.waiting_bytes -= batch.size
+            self._done(batch)
             if self.failures_in_a_row:
                 log().info("usage goes to %s again", self.sink.name)
             self.failures_in_a_row = 0
             self.counters.last_failure = None
         return True
+
+    def _done(self, batch: SpooledBatch) -> None:
+        """It waits no more: it is in the store, or somebody else's."""
+        self._outbox.popleft()
+        self._left = None
+        self.waiting_bytes -= batch.size
 
     def _fail(self, delivered: Delivered) -> None:
         reason = delivered.reason or "the store gave no reason"
@@ -107,3 +121,9 @@ class Delivery:
 
         longest = min(RETRY_LONGEST_S, RETRY_FIRST_S * 2 ** min(self.failures_in_a_row, 10))
         return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, keeps no secret
+
+
+def _reason_of(error: Exception) -> str:
+    if isinstance(error, SpoolUnusableError):
+        return str(error)
+    return without_secrets(f"{type(error).__name__}: {error}")

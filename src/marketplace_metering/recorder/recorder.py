@@ -42,8 +42,8 @@ class UsageRecorder:
 
     to               where usage goes, first and without a keyword: "dynamodb://STACK" (its table
                      STACK-MeteringRecords), "dynamodb://STACK?region=REGION",
-                     "dynamodb://STACK?pending_shards=20", "sqlite:///FILE",
-                     "sqlite:////ABSOLUTE/FILE", or a DynamoDBSink
+                     "dynamodb://STACK?account=NUMBER", "dynamodb://STACK?pending_shards=20",
+                     "sqlite:///FILE", "sqlite:////ABSOLUTE/FILE", or a DynamoDBSink
     spool            a directory on a local disk that outlives the process: what was recorded and
                      is not in the store yet waits there; needed unless durable=False
     durable          False keeps usage in memory, where a crash loses up to a flush interval of

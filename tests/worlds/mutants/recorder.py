@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from marketplace_metering.adapters.sqlite.intake import SqliteIntake
+from marketplace_metering.recorder.place import Place
+from marketplace_metering.recorder.spool.disk import DiskSpool
+from marketplace_metering.recorder.spool.owner_lock import Owner
 
 
 def add_repeated_input(patch: pytest.MonkeyPatch) -> None:
@@ -52,3 +55,16 @@ def forget_corrections(patch: pytest.MonkeyPatch) -> None:
         original(self)
 
     patch.setattr(SqliteIntake, "_begin_input", begin_input)
+
+
+def forget_where_a_spool_goes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(DiskSpool, "bind", lambda self, batch, place: True)
+
+
+def note_where_a_spool_goes_too_late(patch: pytest.MonkeyPatch) -> None:
+    """In memory only: what a kill takes along."""
+
+    def bind(self: Owner, place: Place) -> None:
+        self.place = place
+
+    patch.setattr(Owner, "bind", bind)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from marketplace_metering.files.json_lines import Piece
 from marketplace_metering.jobs.correct import Repaired
 from marketplace_metering.proof.worlds.applications import Input
 from marketplace_metering.proof.worlds.fault_injection import COMMITTED
-from tests.worlds.stage import STORAGE, WRONG, Stage, crash
+from marketplace_metering.recorder.place import Place
+from tests.recorder.build import ListSink, kill, recorder
+from tests.worlds.stage import METER, STORAGE, WRONG, Stage, crash
+
+SELLER = "999900001111"
 
 
 def an_input_that_is_repeated(stage: Stage) -> None:
@@ -178,3 +184,30 @@ def a_crash_while_usage_is_recorded(stage: Stage) -> None:
     stage.write(drawn)
     assert stage.alarms() == ["refused input"]
     stage.end()
+
+
+def a_spool_under_another_region(stage: Stage) -> None:
+    """
+    09:10  a recorder puts a sum of 5 into its table, and is killed before it hears so
+    09:20  the application is started in a shell with another region, where a stack of the same
+           name has a table as well: the sum stays in the spool
+    09:30  it is started in its own region: the sum is there, and the spool is empty
+    """
+    stage.now_is("09:10")
+    table, namesake = ListSink(), ListSink()
+    table.at, namesake.at = Place("us-east-1", SELLER), Place("eu-west-1", SELLER)
+    with TemporaryDirectory() as folder:
+        table.is_deaf = True
+        first = recorder(table, Path(folder))
+        first.record(METER.account, METER.dimension, 5)
+        assert not first.flush(timeout=0.0)
+        kill(first)
+        stage.now_is("09:20")
+        with recorder(namesake, Path(folder)) as second:
+            assert second.flush()
+        stage.now_is("09:30")
+        table.is_deaf = False
+        with recorder(table, Path(folder)) as third:
+            assert third.flush()
+        assert list(Path(folder).iterdir()) == []
+    assert (table.micros, namesake.micros) == (5_000_000, 0)

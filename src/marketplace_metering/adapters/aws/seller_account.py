@@ -43,7 +43,7 @@ class SellerAccount:
                 connect_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=READ_TIMEOUT_S,
             )
-            if not _is_aws(self._client) and _is_aws(sts):
+            if not is_aws(self._client) and is_aws(sts):
                 return SIMULATOR
             return str(sts.get_caller_identity()["Account"])
         except Exception as error:  # noqa: BLE001 - no money depends on it alone: it is said
@@ -51,6 +51,7 @@ class SellerAccount:
             return None
 
 
-def _is_aws(client: AwsClient) -> bool:
+def is_aws(client: AwsClient) -> bool:
+    """Whether AWS itself answers the client, and no stand-in."""
     host = urlsplit(client.meta.endpoint_url).hostname or ""
     return host.endswith(OF_AWS)

@@ -7,6 +7,7 @@ is no GetItem.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -18,11 +19,15 @@ from marketplace_metering.core.event import event_clash, next_place
 from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.core.record_rules import PENDING, SHARDS, SHARDS_MAX
 from marketplace_metering.recorder.errors import RecorderSettingError
+from marketplace_metering.recorder.place import Place
 from marketplace_metering.recorder.segments import SUM
 from marketplace_metering.recorder.sinks.port import Delivered
+from marketplace_metering.recorder.sinks.table_account import TableAccount
 
 SCHEME = "dynamodb://"
 SUFFIX = "-MeteringRecords"  # the guide's name of the table, after the stack's
+OPTIONS = {"region", "account", "pending_shards"}
+ACCOUNT = re.compile("[0-9]{12}")
 PUTS_AT_ONCE = 8
 PLACES_MAX = 10_000  # looked at for one event; a second has a thousand million
 
@@ -31,7 +36,8 @@ class DynamoDBSink:
     """The table `<StackName>-MeteringRecords`; see `Sink`.
 
     `client` may be a boto3 client of your own; without one it is made at the first put, from the
-    usual AWS settings. `pending_shards` spreads pending usage over so many partitions of its index,
+    usual AWS settings. `account` is the table's, where the network forbids to ask AWS STS for it.
+    `pending_shards` spreads pending usage over so many partitions of its index,
     for tables that take more than about 1,000 usage records a second (docs/scale.md).
     """
 
@@ -40,9 +46,12 @@ class DynamoDBSink:
         table: str,
         *,
         region: str | None = None,
+        account: str | None = None,
         client: object = None,
         pending_shards: int = 0,
     ) -> None:
+        if account is not None and not ACCOUNT.fullmatch(account):
+            raise RecorderSettingError(f"account {account!r} refused: must be 12 digits, as text")
         if not 0 <= pending_shards <= SHARDS_MAX:
             raise RecorderSettingError(
                 f"pending_shards {pending_shards} refused: must be 0, or 1 to {SHARDS_MAX}"
@@ -50,13 +59,23 @@ class DynamoDBSink:
         self._table = table
         self._pending = SHARDS[:pending_shards] or (PENDING,)
         self._region = region
+        self._named_account = account
         self._given = client
         self._client: Any = client
+        self._account: TableAccount | None = None  # of the client
 
     @property
     def name(self) -> str:
         """The table."""
         return f"{SCHEME}{self._table}" + (f"?region={self._region}" if self._region else "")
+
+    def place(self) -> Place:
+        """The client's region, and the account of its credentials."""
+        self._connect()
+        if self._account is None:
+            self._account = TableAccount(self._client, self._named_account)
+        meta = getattr(self._client, "meta", None)
+        return Place(getattr(meta, "region_name", None) or self._region, self._account())
 
     @classmethod
     def of_url(cls, url: str) -> DynamoDBSink:
@@ -68,14 +87,17 @@ class DynamoDBSink:
         query = parse_qs(parts.query, strict_parsing=bool(parts.query))
         stack = url.removeprefix(SCHEME).split("?")[0].strip("/").removesuffix(SUFFIX)
         shards = query.get("pending_shards", ["0"])[0]
-        if not stack or set(query) - {"region", "pending_shards"} or not shards.isdecimal():
+        if not stack or set(query) - OPTIONS or not shards.isdecimal():
             raise RecorderSettingError(
                 f"{url!r} names no stack: give dynamodb://STACK or dynamodb://STACK?region=REGION, "
                 "such as dynamodb://my-stack for its table my-stack-MeteringRecords; "
-                "pending_shards=NUMBER spreads it over shards"
+                "pending_shards=NUMBER spreads it over shards, account=NUMBER names its account"
             )
         return cls(
-            stack + SUFFIX, region=query.get("region", [None])[0], pending_shards=int(shards)
+            stack + SUFFIX,
+            region=query.get("region", [None])[0],
+            account=query.get("account", [None])[0],
+            pending_shards=int(shards),
         )
 
     def put(self, records: Sequence[UsageRecord]) -> Delivered:
@@ -151,11 +173,11 @@ class DynamoDBSink:
         """Give connections back."""
         if self._given is None and self._client is not None:
             self._client.close()
-            self._client = None
+            self._client = self._account = None
 
     def abandon(self) -> None:
         """In a fork: new connections, the old ones are the parent's."""
-        self._client = self._given
+        self._client, self._account = self._given, None
 
 
 class UnknownPlaceError(Exception):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from marketplace_metering.core.record import Problem, UsageRecord
+from marketplace_metering.recorder.place import Place
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +27,9 @@ class Sink(Protocol):
     @property
     def name(self) -> str:
         """The destination, without secrets. A spool goes to the destination that it began for."""
+
+    def place(self) -> Place:
+        """Where the next put would go. May ask once, and raise what a connection raises."""
 
     def put(self, records: Sequence[UsageRecord]) -> Delivered:
         """Put each of them, unless one with its event id is there; raises on our bugs only.

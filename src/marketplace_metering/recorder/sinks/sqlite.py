@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
+from marketplace_metering.recorder.place import Place
 from marketplace_metering.recorder.sinks.port import Delivered
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class SqliteSink:
     def name(self) -> str:
         """The file."""
         return SQLITE + self._path
+
+    def place(self) -> Place:
+        """The name says it all."""
+        return Place()
 
     def put(self, records: Sequence[UsageRecord]) -> Delivered:
         """Put each of them that is not there."""

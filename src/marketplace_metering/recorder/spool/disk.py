@@ -2,20 +2,23 @@
 
     <owner>-000001.journal           what is being recorded, or was when its process died
     <owner>-000001-<crc>.jsonl       the frozen usage records of a finished journal: a batch
-    <owner>.owner                    held by the process that will finish them
+    <owner>.owner                    held by the process that will finish them; where they go
     refused.jsonl                    what the store refuses, with the reason
     *.damaged                        lines that are not as they were written
 
 A journal is finished in this order, so that a kill at any point loses and doubles nothing: the
 batch is written whole under another name and synced, gets its name, and the journal goes. Then it
 is put, then the batch goes. Where both are found, the journal is not looked at.
+
+Before the first put of an owner's usage its file says region and account: a name alone leads to
+another table in another shell, where a sum that may be in the first one would count once more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
@@ -23,6 +26,7 @@ from zlib import crc32
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.recorder.errors import SpoolUnusableError
 from marketplace_metering.recorder.log import log
+from marketplace_metering.recorder.place import Place
 from marketplace_metering.recorder.segments import Segment
 from marketplace_metering.recorder.spool.batch_file import DamagedBatchError, read_text, text_of
 from marketplace_metering.recorder.spool.journal import FileJournal, read_journal, unusable
@@ -124,7 +128,7 @@ class DiskSpool:
             return []
         if owner is None:
             return []
-        if owner.destination != self._destination:
+        if not owner.goes_to(self._destination):
             self._others.add(owner.name)
             owner.release(is_done=False)
             log().error(
@@ -187,6 +191,33 @@ class DiskSpool:
                 f"cut or a fault of the disk: they are kept in {kept.name} and were not counted"
             )
         return segment
+
+    def bind(self, batch: SpooledBatch, place: Callable[[], Place]) -> bool:
+        owner = batch.owner
+        assert owner is not None
+        is_mine = self._mine is not None and owner is self._mine.owner
+        if not is_mine and owner.name not in self._adopted:
+            return False  # left alone, with an earlier batch
+        here, bound = place(), owner.place
+        if bound.may_be(here):
+            if (known := bound.filled_by(here)) != bound:
+                owner.bind(known)
+                self._sync_directory()
+            return True
+        if is_mine:
+            raise SpoolUnusableError(
+                f"this recorder's usage may be in the table of {bound}, and its settings now lead "
+                f"to {here}: it waits"
+            )
+        del self._adopted[owner.name]
+        self._others.add(owner.name)
+        owner.release(is_done=False)
+        log().error(
+            f"the spool has usage that may be in {owner.destination} of {bound}; this recorder "
+            f"writes to {here} and leaves it alone: {owner.path.name}. Start one with that region "
+            "and credentials of that account"
+        )
+        return False
 
     def load(self, batch: SpooledBatch) -> list[UsageRecord]:
         """The usage records of a batch; of a damaged one none, and it is set aside."""

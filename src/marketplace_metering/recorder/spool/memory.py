@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from marketplace_metering.core.record import UsageRecord
+from marketplace_metering.recorder.place import Place
 from marketplace_metering.recorder.segments import ENTRY_BYTES, Segment
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ class Spool(Protocol):
 
     def adopt(self) -> list[SpooledBatch]:
         """What dead owners left, finished and ready for the store."""
+
+    def bind(self, batch: SpooledBatch, place: Callable[[], Place]) -> bool:
+        """Before each put: whether the batch may be put there, from now on nowhere else.
+
+        False: it may be elsewhere already, or went with others that may. It is not ours any more.
+        Raises SpoolUnusableError, and what `place` raises: then it waits.
+        """
 
     def load(self, batch: SpooledBatch) -> Sequence[UsageRecord]:
         """The usage records of a batch."""
@@ -77,6 +85,9 @@ class MemorySpool:
 
     def adopt(self) -> list[SpooledBatch]:
         return []
+
+    def bind(self, batch: SpooledBatch, place: Callable[[], Place]) -> bool:
+        return True  # nobody else will ever put it
 
     def load(self, batch: SpooledBatch) -> Sequence[UsageRecord]:
         assert batch.records is not None

@@ -13,19 +13,48 @@ import json
 import os
 from pathlib import Path
 
+from marketplace_metering.recorder.errors import SpoolUnusableError
+from marketplace_metering.recorder.place import Place
 from marketplace_metering.recorder.spool.journal import unusable
 
 SUFFIX = ".owner"
+REGION = "?region="  # in a destination's name, if the application has chosen it
 
 
 class Owner:
     """A held lock. `name` begins the name of every file that goes with it."""
 
-    def __init__(self, path: Path, descriptor: int, destination: str) -> None:
+    def __init__(
+        self, path: Path, descriptor: int, destination: str, place: Place | None = None
+    ) -> None:
         self.path = path
         self.name = path.name.removesuffix(SUFFIX)
         self.destination = destination
+        # Where its usage may be already. The name may say a part of it before the first put.
+        self.place = place or Place(destination.partition(REGION)[2] or None)
         self._descriptor = descriptor
+
+    def goes_to(self, destination: str) -> bool:
+        """Whether it is the same store by name; the region is a matter of the place."""
+        return self.destination.partition(REGION)[0] == destination.partition(REGION)[0]
+
+    def bind(self, place: Place) -> None:
+        """Note on the disk itself where its usage may be from now on; raises SpoolUnusableError.
+
+        A line more, and never in the place of another: half a line says that nothing was put.
+        """
+        text = b"\n%b\n" % json.dumps(place._asdict()).encode()
+        try:
+            os.lseek(self._descriptor, 0, os.SEEK_END)
+            written = os.write(self._descriptor, text)
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise SpoolUnusableError(
+                f"{self.path} cannot note where its usage goes: {error.strerror}; it waits"
+            ) from error
+        if written != len(text):
+            raise SpoolUnusableError(f"{self.path} took only a part of a line: is the disk full?")
+        self.place = place
 
     def release(self, *, is_done: bool) -> None:
         """Give the lock back; with it goes the file, if nothing is left to be finished."""
@@ -104,7 +133,16 @@ def adopt_owner(path: Path) -> Owner | None:
     if descriptor is None:
         return None
     try:
-        destination = str(json.loads(os.read(descriptor, 65_536))["to"])
+        destination, place = _read(os.read(descriptor, 65_536))
     except (ValueError, KeyError, TypeError):
-        destination = ""  # an unknown destination is left to a person
-    return Owner(path, descriptor, destination)
+        destination, place = "", None  # an unknown destination is left to a person
+    return Owner(path, descriptor, destination, place)
+
+
+def _read(text: bytes) -> tuple[str, Place | None]:
+    """What the file says: the first line its destination, the last whole one its place."""
+    first, *lines = text.split(b"\n")
+    destination = str(json.loads(first)["to"])
+    # What comes after the last newline was torn by a kill, before anything was put.
+    noted = [line for line in lines[:-1] if line]
+    return destination, Place(**json.loads(noted[-1])) if noted else None

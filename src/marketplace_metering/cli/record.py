@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -30,6 +31,8 @@ from marketplace_metering.files.json_lines import Piece, read_json
 from marketplace_metering.jobs import record as recording
 from marketplace_metering.jobs.inputs import recognise
 from marketplace_metering.jobs.record import RecordReport, writable
+from marketplace_metering.recorder.by_hand import may_be_elsewhere
+from marketplace_metering.recorder.sinks import open_sink
 
 REFUSALS_SHOWN_MAX = 20
 # The option of each attribute that is taken as it is given.
@@ -114,6 +117,8 @@ def record(
         )
     if input_name is not None and (single or len(files) > 1):
         raise click.UsageError("--input names one FILE or standard input")
+    for name in files:
+        _check_spool(session, name)
     report = RecordReport()
     doubts: list[Doubt] = []
     if single:
@@ -167,6 +172,18 @@ def _place(session: Session, name: str, file: BinaryIO) -> str | None:
     path = writable(os.path.realpath(name))
     is_embedded = session.settings.store.startswith("sqlite:")
     return path if is_embedded else f"{socket.gethostname()}:{path}"
+
+
+def _check_spool(session: Session, name: str) -> None:
+    """Refuse a recorder's batch that may be in another store, before anything is recorded."""
+    where = may_be_elsewhere(Path(name), open_sink(session.settings.store))
+    if where is not None:
+        raise Failure(
+            f"{name} waits in a recorder's spool, and its usage may be in {where} already; nothing "
+            f"was recorded. Recorded into {session.settings.store} here, it would be billed from "
+            "both. Start a recorder with those settings, and it delivers the file. If you have "
+            "looked, and it is not there, copy the file out of the spool and record the copy"
+        )
 
 
 def _record_options(session: Session, single: dict[str, Any]) -> RecordReport:

@@ -130,19 +130,22 @@ def _lock(path: Path) -> int | None:
 def adopt_owner(path: Path) -> Owner | None:
     """The lock of an owner that is gone; None while it lives, or if another adopted it."""
     descriptor = _lock(path)
-    if descriptor is None:
-        return None
+    return None if descriptor is None else _owner(path, descriptor, os.read(descriptor, 65_536))
+
+
+def read_owner(path: Path) -> Owner:
+    """What an owner's file says, without its lock; raises OSError."""
+    return _owner(path, -1, path.read_bytes())
+
+
+def _owner(path: Path, descriptor: int, text: bytes) -> Owner:
+    """The first line says the destination, the last whole one the place."""
+    first, *lines = text.split(b"\n")
+    # What comes after the last newline was torn by a kill, before anything was put.
+    noted = [line for line in lines[:-1] if line]
     try:
-        destination, place = _read(os.read(descriptor, 65_536))
+        destination = str(json.loads(first)["to"])
+        place = Place(**json.loads(noted[-1])) if noted else None
     except (ValueError, KeyError, TypeError):
         destination, place = "", None  # an unknown destination is left to a person
     return Owner(path, descriptor, destination, place)
-
-
-def _read(text: bytes) -> tuple[str, Place | None]:
-    """What the file says: the first line its destination, the last whole one its place."""
-    first, *lines = text.split(b"\n")
-    destination = str(json.loads(first)["to"])
-    # What comes after the last newline was torn by a kill, before anything was put.
-    noted = [line for line in lines[:-1] if line]
-    return destination, Place(**json.loads(noted[-1])) if noted else None

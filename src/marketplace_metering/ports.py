@@ -37,7 +37,7 @@ from marketplace_metering.core.inputs import KnownInput
 from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey
 from marketplace_metering.core.license_owners import Owner
 from marketplace_metering.core.outcome import Answered, Lost, RequestRefused
-from marketplace_metering.core.plan import Book, Group, Plan
+from marketplace_metering.core.plan import Appended, Book, Group, Plan
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import ZERO, Quantity
 from marketplace_metering.core.record import Problem, RefusedInput, UsageRecord
@@ -139,7 +139,7 @@ class Ledger(Protocol):
         malformed, with an alarm, and follows what a person has set back to pending.
         """
 
-    def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[bool]:
+    def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[Appended]:
         """Store each plan, if its book still has the version that was planned; in order.
 
         True: the entries, their members, the rejected groups, the alarms and the book's next
@@ -151,9 +151,10 @@ class Ledger(Protocol):
         pending as before; plan the book again. A plan too large for one transaction may be stored
         up to a point, in steps that are each whole. Of two plans for one book the second is stale.
 
+        Unstorable: the store can never take this plan; its usage stays pending, the others go on.
+
         Usage recorded since `pending` is never part of an entry. A store either refuses the plan,
-        as the embedded one does, which keeps sums, or leaves that usage pending, as the one on AWS
-        does, which keeps members one by one and pays for each refused transaction.
+        as the embedded one does, or leaves that usage pending, as the one on AWS does.
         """
 
     def due(
@@ -173,11 +174,11 @@ class Ledger(Protocol):
         Only a hint how long to wait: it may be stale.
         """
 
-    def expired(self, now: datetime) -> Sequence[EntryKey]:
-        """Unsettled entries whose deadline has passed, the earliest first.
+    def expired(self, now: datetime) -> Iterator[EntryKey]:
+        """Unsettled entries whose deadline has passed, in no order.
 
-        May be stale: an entry may be missing, or settled meanwhile. `core.ledger.expire` decides
-        on it as it is stored.
+        Read lazily: the caller settles the first before it asks for more. May be stale: an entry
+        may be missing, or settled meanwhile. `core.ledger.expire` decides on it as it is stored.
         """
 
     def change(
@@ -212,8 +213,8 @@ class Ledger(Protocol):
         decision about money reads them.
         """
 
-    def undelivered_alarms(self) -> Sequence[tuple[int, Alarm]]:
-        """Alarms whose delivery nobody has confirmed, oldest first, each with its number.
+    def undelivered_alarms(self, limit: int | None = None) -> Sequence[tuple[int, Alarm]]:
+        """Alarms whose delivery nobody has confirmed, the oldest first, each with its number.
 
         May be stale, but not about alarms that this object has stored itself.
         """

@@ -384,3 +384,30 @@ def test_refused_input_is_never_pending(store: Store) -> None:
 def test_the_same_words_at_two_places_are_two_inputs(store: Store) -> None:
     intake = store.intake("usage.jsonl", NOW)
     assert intake.refuse([refused("line 1"), refused("line 2")], NOW) == 2
+
+
+POISON: dict[str, object] = {
+    "half a character": {"note": "\ud800", "na\udfffme": {"deep\udbff": ["\udc00"]}},
+    "an attribute without a name": {"": 1},
+    "very many attributes": {f"an attribute of its own {n}": n for n in range(1_500)},
+    "a name of 70,000 characters": {"n" * 70_000: 1},
+    "500 KB": {"note": "x" * 500_000},
+}
+
+
+@pytest.mark.parametrize("odd", POISON)
+def test_a_line_that_is_odd_or_too_large_costs_only_itself(store: Store, odd: str) -> None:
+    """Recorded, or refused with its line and the reason; the others are recorded."""
+    more = POISON[odd]
+    assert isinstance(more, dict)
+    lines = [
+        json.dumps(item(create_timestamp=1_708_012_345_000 + n) | (more if n == 30 else {}))
+        for n in range(60)
+    ]
+    clock = Clock(utc("12:00"))
+    report = record(store, clock, "usage.jsonl", read_json(lines))
+    assert report.added + report.refused == 60
+    assert report.added >= 59
+    assert all(each.source == "usage.jsonl, line 31" for each in report.refusals)
+    again = record(store, clock, "usage.jsonl", read_json(lines))
+    assert (again.added, again.already_there) == (0, report.added)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +13,10 @@ import pytest
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns
 from marketplace_metering.core.hours import NS_PER_MS, UsageHour
 from marketplace_metering.core.identity import Meter
-from marketplace_metering.core.ledger import State
+from marketplace_metering.core.ledger import AlarmKind, State
 from marketplace_metering.core.outcome import Accepted
 from marketplace_metering.core.plan import Book, Group, plan
-from marketplace_metering.core.policy import Scope
+from marketplace_metering.core.policy import LateUsage, Scope
 from marketplace_metering.core.quantity import Quantity
 from marketplace_metering.core.record import UsageRecord
 from tests.dynamodb.world import TwoTables
@@ -137,6 +138,24 @@ def test_a_plan_larger_than_a_transaction(world: TwoTables) -> None:
     assert len(entries) == 92
     assert len({entry.window for entry in world.entries()}) == 92
     assert steps.groups(world.store, now) == []
+
+
+def test_ten_thousand_sets_of_tags_that_are_rejected(world: TwoTables) -> None:
+    """Their book is stored, and every other one beside it."""
+    world.policy = replace(world.policy, late=LateUsage.REJECT)
+    other = Meter(PRODUCT, "999988887777", DIMENSION)
+    steps.record(world.store, world.clock.now(), usage("09:10", 5))
+    world.run()
+    now = world.clock.now()
+    late = [
+        usage(f"09:{10 + n // 300}:{n % 300 // 5:02d}.{n % 5}", 1, tagged=tags(n=str(n)))
+        for n in range(10_000)
+    ]
+    steps.record(world.store, now, *late, usage("09:30", 7, meter=other))
+    report = world.seal()
+    assert (report.entries, report.rejected_records, report.unstorable) == (1, 10_000, [])
+    [alarm] = [each for each in world.alarms() if each.kind is AlarmKind.LATE_REJECTED]
+    assert alarm.quantity == quantity(10_000)
 
 
 @pytest.mark.parametrize("hours", [30, 24 * 40])

@@ -73,7 +73,7 @@ def test_what_this_process_settled_is_not_due_however_long_the_index_shows_it(
     world.client.freeze_indexes()
     world.submit()
     assert list(world.store.due(world.clock.now(), world.policy, ())) == []
-    assert world.store.expired(world.entries()[0].deadline) == []
+    assert list(world.store.expired(world.entries()[0].deadline)) == []
 
 
 def test_what_another_process_settled_is_not_answered_as_due(world: TwoTables) -> None:

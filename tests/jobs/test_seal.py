@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 
 from marketplace_metering.core.identity import Meter
-from marketplace_metering.core.plan import Plan, Waits
+from marketplace_metering.core.plan import Appended, Plan, Waits
 from marketplace_metering.core.policy import LateUsage, Policy, Scope
 from marketplace_metering.jobs.seal import seal
 from tests.support.build import DIMENSION, PRODUCT, quantity, usage
@@ -69,7 +69,7 @@ class Meddler:
     def __getattr__(self, name: str) -> object:
         return getattr(self.world.store, name)
 
-    def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[bool]:
+    def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[Appended]:
         self.calls += 1
         if self.calls <= self.times and plans:
             late = self.world.store.intake(f"meddler {self.calls}", now)

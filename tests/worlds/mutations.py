@@ -17,6 +17,7 @@ from tests.worlds.mutants import ledger as entry
 from tests.worlds.mutants import places as placing
 from tests.worlds.mutants import planner as planning
 from tests.worlds.mutants import restoring as copying
+from tests.worlds.mutants import room as limits
 from tests.worlds.mutants import store as storing
 from tests.worlds.schedules import (
     Schedule,
@@ -28,6 +29,7 @@ from tests.worlds.schedules import (
     places,
     recording,
     restoring,
+    room,
     rules,
     sealing,
     sending,
@@ -208,6 +210,31 @@ MUTATIONS = (
         "usage that AWS refused is refused once more when it is right",
         late.correct_as_if_new,
         (lateness.usage_that_is_repaired_after_its_window,),
+    ),
+    # Room
+    Mutation(
+        "a book that cannot be stored costs only itself",
+        "no buyer is billed while one book is too large",
+        limits.fail_for_every_book,
+        (room.a_book_that_cannot_be_stored,),
+    ),
+    Mutation(
+        "people are told of a book that cannot be stored",
+        "its usage waits until its time is over, and nobody knows",
+        limits.tell_nobody,
+        (room.a_book_that_cannot_be_stored,),
+    ),
+    Mutation(
+        "they are told once a day",
+        "an alarm every hour, or with every run, hides the others",
+        limits.tell_with_every_run,
+        (room.a_book_that_cannot_be_stored,),
+    ),
+    Mutation(
+        "a run that could not store a book has not seen everything",
+        "usage that waits for room is refused as late",
+        limits.forget_what_was_not_stored,
+        (room.usage_that_waited_for_room,),
     ),
     # Sending
     Mutation(
@@ -742,6 +769,34 @@ MUTATIONS = (
         "usage that was sealed is not billed because other usage was put in its place",
         dynamodb.take_other_usage_for_a_repair,
         (edits.a_put_of_another_meter_before_anything_is_sent,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: of several books in a transaction, one that is too large costs only itself",
+        "no buyer is billed while one book is too large",
+        limits.dynamodb_refuse_all_of_a_transaction,
+        (room.a_book_that_cannot_be_stored,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: what is rejected of an hour is one item, with all of its tags",
+        "very many sets of tags make a book too large, and its usage waits for ever",
+        limits.dynamodb_list_each_set_of_tags_by_itself,
+        (room.late_usage_with_very_many_sets_of_tags,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: the head of a book forgets its oldest hours before it is too large",
+        "a book with very many windows, or corrections, cannot be stored any more",
+        limits.dynamodb_let_heads_grow,
+        (room.a_head_that_would_grow_too_large,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: a line that is too large for a statement goes by itself",
+        "a single line of a file is refused, or stops all that is recorded with it",
+        limits.dynamodb_state_everything,
+        (room.a_line_too_large_for_a_statement,),
         "dynamodb",
     ),
 )

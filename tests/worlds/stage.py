@@ -15,6 +15,7 @@ from typing import Any, NoReturn, cast
 
 from marketplace_metering.adapters.aws.metering_api import MarketplaceApi, connect
 from marketplace_metering.core.copies import Standing
+from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.inputs import Doubt
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.policy import Policy, Scope
@@ -360,6 +361,11 @@ class Stage(World):
     def everything(self) -> None:
         """The guide's manual run: the current hour is sealed, too."""
         self.seal(Scope.EVERYTHING)
+
+    def there_is_no_room(self, book: BookKey) -> None:
+        """The store takes no entry of this book until it is filled with None."""
+        self.endings.full_books.add(book)
+        self.shop.fill(book)
 
     def ring(self) -> None:
         """No doorbell: a schedule says itself when entries are sent."""

@@ -68,6 +68,7 @@ MARKS = frozenset(
         "late usage held",
         "late usage refused",
         "alarm: refused input",
+        "book without room",
     }
 )
 FAULTS = frozenset(
@@ -79,6 +80,7 @@ FAULTS = frozenset(
         "restore",
         "wake lost",
         "nothing is sealed",
+        "no room for a book",
         "in an outage",
         "throttled",
         "error before the work",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
@@ -43,10 +44,10 @@ class App:
         claim = None if self.ports.claim is None else self.ports.claim()
         return {} if claim is None else {"region": claim.region, "account": claim.account}
 
-    def deliver_alarms(self) -> None:
+    def deliver_alarms(self, until: datetime) -> None:
         """Deliver alarms. What cannot be delivered now stays in the store for the next run."""
         try:
-            deliver_alarms(self.ports)
+            deliver_alarms(self.ports, until)
         except Exception:  # noqa: BLE001 - the edge: it is logged, and tried again
             log.exception("alarms could not be delivered; the next run tries again")
 

@@ -14,15 +14,14 @@ from marketplace_metering.aws_lambda.telemetry import (
     report_processor,
 )
 from marketplace_metering.jobs.seal import SealReport, seal
-from marketplace_metering.jobs.submit import Stop, submit
+from marketplace_metering.jobs.submit import submit
 
 # Between `until` and the end of the function. A job finishes the 500 books in hand. A processor
-# may have just begun a request, which takes up to 35 s (connect and read timeout).
+# may have just begun a request, which takes up to 35 s (connect and read timeout); then it settles
+# and marks for some seconds (`jobs.submit`). Both tell people.
 JOB_RESERVE = timedelta(seconds=60)
-PROCESSOR_RESERVE = timedelta(seconds=60)
-# For marks on usage records while sending goes on in further runs; 4 % of a processor's time, so
-# that the request rate is kept.
-MARKING_TIME = timedelta(seconds=5)
+PROCESSOR_RESERVE = timedelta(seconds=75)
+TELLING_TIME = timedelta(seconds=10)
 
 
 class Context(Protocol):
@@ -50,7 +49,7 @@ def run_job(app: App, request: JobRequest, context: Context) -> tuple[SealReport
     continues = report.is_cut_short and (report.entries > 0 or report.rejected_records > 0)
     if continues:
         app.successor.start(request.next_round())
-    app.deliver_alarms()
+    app.deliver_alarms(app.ports.clock.now() + TELLING_TIME)
     report_job(report, app.place())
     _measure_age(app)
     return report, continues
@@ -60,14 +59,12 @@ def run_processor(app: App, context: Context) -> None:
     """Submit, and ring again if time ran out with work left."""
     until = end_of_work(app.ports.clock.now(), context, PROCESSOR_RESERVE)
     report = submit(app.ports, app.policy, until)
-    if report.stop is Stop.BUDGET:
-        report.written_back += app.ports.store.write_back(app.ports.clock.now() + MARKING_TIME)
     # Only after a run that got something done: an error cannot ring for ever, the clock rings then.
-    is_worth_more = report.requests > 0 or report.written_back > 0
+    is_worth_more = bool(report.requests or report.entries or report.written_back)
     if app.ports.clock.now() >= until and is_worth_more:
         log.info("out of time with work left; ringing again")
         app.doorbell.ring()
-    app.deliver_alarms()
+    app.deliver_alarms(app.ports.clock.now() + TELLING_TIME)
     report_processor(report, app.place())
     _measure_age(app)
 

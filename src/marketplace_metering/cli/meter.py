@@ -156,6 +156,8 @@ def _say_sealed(report: SealReport) -> None:
     if report.rejected_records:
         what = "late by your setting, or of a licence that is metered under another product"
         out.print(f"rejected {report.rejected_records:,} usage records: {what}")
+    for each in report.unstorable:
+        note(f"{each}. Please report this", style="red")
     if report.contended_books:
         out.print(f"{report.contended_books:,} meters kept changing: the next run seals them")
 

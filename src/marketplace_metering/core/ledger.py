@@ -168,6 +168,7 @@ class AlarmKind(StrEnum):
     UNRESOLVED = "unresolved"
     WRITTEN_OFF = "written off"
     RESTORED = "restored copy"
+    UNSTORABLE = "cannot be stored"
 
     @property
     def is_unbilled(self) -> bool:

@@ -89,6 +89,23 @@ class Plan:
         return bool(self.sealings or self.rejected)
 
 
+@dataclass(frozen=True, slots=True)
+class Unstorable:
+    """A store has no place for a plan, and repeating it changes nothing.
+
+    What is not stored of it stays pending.
+    """
+
+    words: str
+
+    def __bool__(self) -> bool:
+        """It is not stored."""
+        return False
+
+
+Appended = bool | Unstorable  # what became of a plan; False: plan the book again
+
+
 def plan(
     book: Book,
     groups: Sequence[Group],
@@ -193,8 +210,8 @@ class _Planner:
         self.drafts: dict[Window, _Draft] = {}
         self.rejected: list[tuple[Group, str]] = []
         self.waiting: list[tuple[Group, Waits]] = []
-        self.refused: dict[Window, list[Group]] = {}  # by the licence's owner
-        self.alarms: list[Alarm] = []
+        # What people are told, once for all groups that it is true of.
+        self.alarms: dict[tuple[AlarmKind, Window, str], int] = {}
         # Which hours are metered by licence (True) and which by product code (False).
         self.identity_by_hour = {w.hour: w.meter.is_licensed for w in book.live}
         self.claims: dict[Window, _Draft] = {}  # what windows will be asked to hold of their own
@@ -209,7 +226,7 @@ class _Planner:
     def place(self, group: Group) -> None:
         owner = self.owner_of(group.meter)
         if owner is not None and owner.product != group.meter.product:
-            self.refused.setdefault(Window(group.meter, group.hour), []).append(group)
+            self.refuse(group, owner)
             return
         if not self.is_closed(group.hour):
             self.waiting.append((group, Waits.OPEN_HOUR))
@@ -316,14 +333,12 @@ class _Planner:
         self.rejected.append((group, text))
         self.raise_alarm(AlarmKind.LATE_REJECTED, group, group.hour, text)
 
-    def refuse(self, window: Window, groups: Sequence[Group]) -> None:
-        """Usage of a licence that is metered under another product code; one alarm for an hour."""
-        owner = self.owner_of(window.meter)
-        assert owner is not None and window.meter.license_arn is not None, "not refused for it"
-        text = refusal(window.meter.license_arn, window.meter.product, owner)
-        self.rejected += [(group, text) for group in groups]
-        quantity = total(group.quantity for group in groups)
-        self.alarms.append(Alarm(AlarmKind.REFUSED_INPUT, window, quantity, text, self.now))
+    def refuse(self, group: Group, owner: Owner) -> None:
+        """Usage of a licence that is metered under another product code."""
+        assert group.meter.license_arn is not None, "not refused for it"
+        text = refusal(group.meter.license_arn, group.meter.product, owner)
+        self.rejected.append((group, text))
+        self.raise_alarm(AlarmKind.REFUSED_INPUT, group, group.hour, text)
 
     def report_other_month(self, group: Group, billed_in: UsageHour) -> None:
         text = (
@@ -333,8 +348,11 @@ class _Planner:
         self.raise_alarm(AlarmKind.CARRIED_ACROSS_MONTH, group, billed_in, text)
 
     def raise_alarm(self, kind: AlarmKind, group: Group, hour: UsageHour, text: str) -> None:
-        window = Window(group.meter, hour)
-        self.alarms.append(Alarm(kind, window, group.quantity, text, self.now))
+        self.tell(kind, Window(group.meter, hour), group.quantity, text)
+
+    def tell(self, kind: AlarmKind, window: Window, quantity: Quantity, text: str) -> None:
+        what = (kind, window, text)
+        self.alarms[what] = self.alarms.get(what, 0) + quantity.micros
 
     def report_tags(self, draft: _Draft, allocated: Allocated) -> None:
         text = (
@@ -345,17 +363,15 @@ class _Planner:
             "the smallest first. The sum is billed in full. Use fewer tag values and keys in an "
             "hour, such as a team in the place of a request"
         )
-        self.alarms.append(
-            Alarm(AlarmKind.WITHOUT_TAGS, draft.window, allocated.quantity_without, text, self.now)
-        )
+        self.tell(AlarmKind.WITHOUT_TAGS, draft.window, allocated.quantity_without, text)
 
     def finish(self) -> Plan:
-        for window, groups in self.refused.items():
-            self.refuse(window, groups)
         sealings = tuple(self.seal(draft) for draft in self.drafts.values())
-        return Plan(
-            self.book, sealings, tuple(self.rejected), tuple(self.waiting), tuple(self.alarms)
+        alarms = tuple(
+            Alarm(kind, window, Quantity(micros), text, self.now)
+            for (kind, window, text), micros in self.alarms.items()
         )
+        return Plan(self.book, sealings, tuple(self.rejected), tuple(self.waiting), alarms)
 
     def seal(self, draft: _Draft) -> Sealing:
         stamp = draft.stamp()

@@ -130,7 +130,7 @@ def _refusal(
 def _older_usage_is_open(ports: Ports, policy: Policy) -> bool:
     """Whether there is anything that another copy may have billed: all but the current hour's."""
     now = ports.clock.now()
-    if ports.store.expired(now) or ports.store.next_due_at(EPOCH, ()) is not None:
+    if any(ports.store.expired(now)) or ports.store.next_due_at(EPOCH, ()) is not None:
         return True
     hour = UsageHour.of(now)
     return any(

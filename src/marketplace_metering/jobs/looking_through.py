@@ -44,6 +44,10 @@ class Looking:
             if why is Waits.NO_WINDOW and is_on_time:
                 self.oldest_left = min(group.hour, self.oldest_left or group.hour)
 
+    def left_a_book(self) -> None:
+        """The store has no room for what was planned of it: the next run sees it again."""
+        self.saw_everything = False
+
     def end(self, store: Ledger, policy: Policy) -> None:
         """After every book was looked at, and what was planned is stored.
 

@@ -19,7 +19,7 @@ from marketplace_metering.core.charter import charter_in
 from marketplace_metering.core.copies import Mark, Sending, Standing, hold
 from marketplace_metering.core.hours import LAST, epoch_ns
 from marketplace_metering.core.ledger import Change, Entry
-from marketplace_metering.core.plan import Plan
+from marketplace_metering.core.plan import Plan, Unstorable
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import ZERO, Quantity, total
 from marketplace_metering.core.record_rules import latest_plausible_ns
@@ -162,6 +162,7 @@ def _hold_pending(
 ) -> None:
     assert opened.recovery is not None
     until_ns = latest_plausible_ns(epoch_ns(report.until))  # an application's clock may be ahead
+    unstorable = ""
     for _try in range(TRIES):
         is_contended = False
         now = clock.now()
@@ -173,12 +174,14 @@ def _hold_pending(
             for plan, is_stored in zip(plans, stored, strict=True):
                 _count(report, [plan] if is_stored else [])
                 is_contended |= not is_stored
+                if isinstance(is_stored, Unstorable):
+                    unstorable = f" {plan.book.key} cannot be stored: {is_stored.words}."
             on_progress(report)
         if not is_contended:
             return
     raise NotRestorableError(
-        "other processes keep changing this store: stop them, and say it again. What is held so "
-        "far stays held"
+        f"other processes keep changing this store: stop them, and say it again.{unstorable} What "
+        "is held so far stays held"
     )
 
 

@@ -10,12 +10,13 @@ from itertools import islice
 from typing import Any
 
 from marketplace_metering.core.identity import BookKey
-from marketplace_metering.core.plan import Plan, Waits, plan
+from marketplace_metering.core.plan import Plan, Unstorable, Waits, plan
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.core.quantity import ZERO, Quantity, total
 from marketplace_metering.jobs.admit import chartered
 from marketplace_metering.jobs.copies import admitted
 from marketplace_metering.jobs.looking_through import Looking
+from marketplace_metering.jobs.unstorable import UnstorableBook, tell
 from marketplace_metering.ports import Ports
 
 TRIES_PER_BOOK = 3
@@ -32,6 +33,7 @@ class SealReport:
     carried: Quantity = ZERO
     rejected_records: int = 0
     waiting_records: Counter[Waits] = field(default_factory=Counter)
+    unstorable: list[UnstorableBook] = field(default_factory=list)  # they cost only themselves
     contended_books: int = 0  # others kept changing them: they are sealed by the next run
     is_cut_short: bool = False  # the run was to end before every book was looked at
 
@@ -46,11 +48,12 @@ class SealReport:
 
     @property
     def needs_person(self) -> bool:
-        """Whether usage was refused, or is held until somebody decides."""
-        return bool(self.rejected_records or self.waiting_records[Waits.HELD])
+        """Whether usage was refused, is held until somebody decides, or cannot be stored."""
+        return bool(self.rejected_records or self.waiting_records[Waits.HELD] or self.unstorable)
 
     def figures(self) -> dict[str, Any]:
         """What a run sealed, as JSON; quantities are strings, because they are exact."""
+        not_stored = [each.figures() for each in self.unstorable]
         return {
             "entries": self.entries,
             "usage_records": self.records,
@@ -59,7 +62,7 @@ class SealReport:
             "rejected_usage_records": self.rejected_records,
             "left_pending": {str(why): count for why, count in self.waiting_records.items()},
             "contended_meters": self.contended_books,
-        }
+        } | ({"not_stored": not_stored} if not_stored else {})
 
 
 def seal(
@@ -81,12 +84,13 @@ def seal(
     for _try in range(TRIES_PER_BOOK):
         report.waiting_records.clear()
         contended = _seal_once(ports, policy, scope, until, contended, report, on_progress, looking)
-        if report.is_cut_short:
-            return report
-        if not contended:
-            looking.end(ports.store, policy)
-            return report
-    report.contended_books = len(contended or ())
+        if not contended or report.is_cut_short:
+            break
+    else:
+        report.contended_books = len(contended or ())
+    if not (contended or report.is_cut_short):
+        looking.end(ports.store, policy)
+    tell(ports, report.unstorable)
     return report
 
 
@@ -117,7 +121,10 @@ def _seal_once(
         ]
         stored = ports.store.append(plans, now)
         for done, is_stored in zip(plans, stored, strict=True):
-            if is_stored:
+            if isinstance(is_stored, Unstorable):
+                report.unstorable.append(UnstorableBook.of(done, is_stored))
+                looking.left_a_book()
+            elif is_stored:
                 report.count(done)
             else:
                 contended.add(done.book.key)

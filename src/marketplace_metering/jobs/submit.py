@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from typing import assert_never
 
 from marketplace_metering.core import ledger
@@ -27,7 +28,11 @@ from marketplace_metering.jobs.admit import chartered
 from marketplace_metering.jobs.copies import admitted
 from marketplace_metering.ports import Ports
 
-ENTRIES_PER_STEP = 1_000
+EXPIRED_PER_STEP = 100  # between two looks at the clock
+# Even where sending takes all the time there is, so that nothing waits for ever. A run that has to
+# end at some instant ends this much later at most.
+SETTLING_TIME = timedelta(seconds=5)
+MARKING_TIME = timedelta(seconds=5)
 
 
 class Stop(StrEnum):
@@ -66,15 +71,18 @@ def submit(
 ) -> SubmitReport:
     """Send what is due, earliest deadline first, until nothing is or the run should end.
 
+    Sending comes first, because it alone has a deadline. What has passed its own is settled after
+    it, then usage records are marked, both in steps that look at the clock: a run that is killed
+    by another's clock has sent what it could, and the next one goes on where it was.
+
     Any number of runs may overlap or die at any point: each attempt is logged before its call,
     and what a dead run left is due again.
     """
     policy = chartered(ports, policy)
     run = _Run(admitted(ports, policy), policy, until, should_stop, on_progress)
-    run.settle_expired()
     run.send_all_due()
-    run.settle_expired()
-    run.report.written_back = ports.store.write_back(until)
+    run.settle_expired(run.at_least(SETTLING_TIME))
+    run.report.written_back = ports.store.write_back(run.at_least(MARKING_TIME))
     return run.report
 
 
@@ -89,11 +97,19 @@ class _Run:
     failures_in_a_row: int = 0
     is_stopped: bool = False
 
-    def settle_expired(self) -> None:
+    def at_least(self, time: timedelta) -> datetime | None:
+        """When the run has to end, or so much later than now."""
+        return None if self.until is None else max(self.until, self.ports.clock.now() + time)
+
+    def settle_expired(self, until: datetime | None) -> None:
         """Nothing that can no longer be sent stays unsettled."""
         now = self.ports.clock.now()
         keys = self.ports.store.expired(now)
-        self.change(keys, lambda entry: ledger.expire(entry, now), now)
+        while step := list(islice(keys, EXPIRED_PER_STEP)):
+            self.change(step, lambda entry: ledger.expire(entry, now), now)
+            self.on_progress(self.report)
+            if self.should_stop() or (until is not None and self.ports.clock.now() >= until):
+                return
 
     def send_all_due(self) -> None:
         while not self.is_stopped:
@@ -184,12 +200,9 @@ class _Run:
     def change(
         self, keys: Sequence[EntryKey], decide: Callable[[Entry], Change | None], now: datetime
     ) -> None:
-        """Store and count; a thousand entries at a time, so that others can write in between."""
-        for start in range(0, len(keys), ENTRIES_PER_STEP):
-            part = keys[start : start + ENTRIES_PER_STEP]
-            self.report.entries.update(
-                entry.state for entry in self.ports.store.change(part, decide, now)
-            )
+        """Store and count."""
+        changed = self.ports.store.change(keys, decide, now)
+        self.report.entries.update(entry.state for entry in changed)
 
     def react(self, fault: Fault, batch: Batch, said: str) -> None:
         """None of the usage is to blame: slow down, pass the product over, or stop."""

@@ -69,12 +69,12 @@ def decide_on_a_copy(patch: pytest.MonkeyPatch) -> None:
     copies: dict[Any, Any] = {}
 
     def read(self: Any, now: Any) -> Any:
-        keys = expired(self, now)
+        keys = list(expired(self, now))
         for row in self._connection.execute(row_codec.ENTRY).fetchall():
             entry = row_codec.entry_of(row)
             if entry.key in keys:
                 copies[id(self), entry.key] = entry
-        return keys
+        return iter(keys)
 
     def change_copies(self: Any, keys: Any, decide: Any, now: Any) -> Any:
         def on_the_copy(entry: Any) -> Any:

@@ -14,6 +14,7 @@ from tests.worlds.schedules import (
     places,
     recording,
     restoring,
+    room,
     rules,
     sealing,
     sending,
@@ -40,6 +41,7 @@ MODULES = (
     recording,
     files,
     sealing,
+    room,
     lateness,
     rules,
     sending,
@@ -51,7 +53,13 @@ MODULES = (
     edits,
 )
 ALL = [each for module in MODULES for each in _of(module)]
-OF_DYNAMODB = (*_of(table), *_of(edits))
+OF_DYNAMODB = (
+    *_of(table),
+    *_of(edits),
+    room.late_usage_with_very_many_sets_of_tags,
+    room.a_head_that_would_grow_too_large,
+    room.a_line_too_large_for_a_statement,
+)
 # What they put to the test is the embedded store's own second line of defence.
 OF_SQLITE = (
     sealing.usage_that_an_entry_holds_is_never_taken,

@@ -27,6 +27,7 @@ ADVICE = {
     AlarmKind.UNRESOLVED: "it may or may not be billed; compare with CloudTrail and resolve it",
     AlarmKind.WRITTEN_OFF: "given up by a person",
     AlarmKind.RESTORED: "nothing is sealed or sent until a person says what the store is",
+    AlarmKind.UNSTORABLE: "it stays pending, and all else is metered; please report this",
 }
 
 

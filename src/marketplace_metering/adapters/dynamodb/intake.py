@@ -28,8 +28,11 @@ from marketplace_metering.adapters.dynamodb.api.attributes import (
     timestamp_ns,
 )
 from marketplace_metering.adapters.dynamodb.api.requests import (
+    STATEMENT_LENGTH_MAX,
     STATEMENTS_MAX,
     Calls,
+    InvalidRequestError,
+    Refusal,
     portions,
 )
 from marketplace_metering.adapters.dynamodb.items import refused_input
@@ -254,17 +257,35 @@ class DynamoIntake:
     def _put(self, unplaced: list[Unplaced], outcome: _Outcome) -> list[Unplaced]:
         """Put each if its place is free; answers those whose place is taken."""
         lost: list[Unplaced] = []
-        for part in portions(unplaced, STATEMENTS_MAX):
-            statements = [inserting(self._names.records, each.item_at_spot()) for each in part]
-            for each, refusal in zip(part, self._calls.execute(statements), strict=True):
-                if refusal is None:
-                    self._took(each, outcome)
-                elif refusal.invalid is not None:
-                    words = f"DynamoDB refuses it: {refusal.invalid}"
-                    outcome.refuse(each.record, words, "correct what DynamoDB names")
-                else:
-                    lost.append(each)
+        ready = [(each, inserting(self._names.records, each.item_at_spot())) for each in unplaced]
+        stated = [pair for pair in ready if len(pair[1].words) <= STATEMENT_LENGTH_MAX]
+        for part in portions(stated, STATEMENTS_MAX):
+            refusals = self._calls.execute([statement for _each, statement in part])
+            for (each, _statement), refusal in zip(part, refusals, strict=True):
+                self._settle(each, refusal, outcome, lost)
+        for each, statement in ready:
+            if len(statement.words) > STATEMENT_LENGTH_MAX:
+                self._put_alone(each, outcome, lost)
         return lost
+
+    def _settle(
+        self, each: Unplaced, refusal: Refusal | None, outcome: _Outcome, lost: list[Unplaced]
+    ) -> None:
+        if refusal is None:
+            self._took(each, outcome)
+        elif refusal.invalid is not None:
+            words = f"DynamoDB refuses it: {refusal.invalid}"
+            outcome.refuse(each.record, words, "correct what DynamoDB names")
+        else:
+            lost.append(each)
+
+    def _put_alone(self, each: Unplaced, outcome: _Outcome, lost: list[Unplaced]) -> None:
+        """A put names its attributes in no statement, so there may be very many."""
+        try:
+            refusals = self._calls.transact([self._put_write(each)])
+        except InvalidRequestError as error:
+            refusals = [Refusal(invalid=str(error))]
+        self._settle(each, None if refusals is None else refusals[0], outcome, lost)
 
     def _took(self, placed: Unplaced, outcome: _Outcome) -> None:
         self._places.took(placed)
@@ -291,15 +312,30 @@ class DynamoIntake:
                     spot = spot._replace(ns=each.after(spot.ns))
                 each.spot = spot
                 spot = spot._replace(ns=each.after(spot.ns))
-            if self._calls.transact([self._put_write(each) for each in part]) is not None:
+            lost = self._put_together(part, outcome)
+            done.update(set(map(id, part)).difference(map(id, lost)))
+            if lost:
                 for each in left:
                     if id(each) not in done:
                         each.spot = start
                 break  # another process was here: the next round looks again
-            for each in part:
-                self._took(each, outcome)
-            done.update(map(id, part))
         return done
+
+    def _put_together(self, part: list[Unplaced], outcome: _Outcome) -> list[Unplaced]:
+        """Put all or none; answers those whose place is taken. If DynamoDB finds one of them
+        invalid, each is put by itself."""
+        lost: list[Unplaced] = []
+        try:
+            refusals = self._calls.transact([self._put_write(each) for each in part])
+        except InvalidRequestError:
+            for each in part:
+                self._put_alone(each, outcome, lost)
+            return lost
+        if refusals is not None:
+            return part
+        for each in part:
+            self._took(each, outcome)
+        return lost
 
     def _look_around(self, crowd: list[Unplaced]) -> None:
         account, ns = crowd[0].spot

@@ -27,7 +27,7 @@ from marketplace_metering.adapters.dynamodb.settling.write_back import WriteBack
 from marketplace_metering.core.charter import charter_in
 from marketplace_metering.core.inputs import KnownInput
 from marketplace_metering.core.ledger import Alarm, Change, Entry, EntryKey
-from marketplace_metering.core.plan import Book, Group, Plan
+from marketplace_metering.core.plan import Appended, Book, Group, Plan
 from marketplace_metering.core.policy import Policy
 
 WORKERS = 4
@@ -104,7 +104,7 @@ class DynamoStore:
         """Every book with pending groups."""
         return self._pending.books(now, policy)
 
-    def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[bool]:
+    def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[Appended]:
         """Store each plan whole, or answer False if its book changed since it was read."""
         return self._sealing.append(plans, now)
 
@@ -118,7 +118,7 @@ class DynamoStore:
         """When the next unsettled entry becomes sendable."""
         return self._due.next_due_at(now, without_products)
 
-    def expired(self, now: datetime) -> Sequence[EntryKey]:
+    def expired(self, now: datetime) -> Iterator[EntryKey]:
         """Unsettled entries whose deadline has passed."""
         return self._due.expired(now)
 
@@ -132,9 +132,9 @@ class DynamoStore:
         """Bring the marks on usage records up to the ledger; answers how many were written."""
         return self._marks.all_due(until)
 
-    def undelivered_alarms(self) -> Sequence[tuple[int, Alarm]]:
-        """Alarms whose delivery nobody has confirmed, oldest first."""
-        return self._alarms.undelivered()
+    def undelivered_alarms(self, limit: int | None = None) -> Sequence[tuple[int, Alarm]]:
+        """Alarms whose delivery nobody has confirmed, the oldest first."""
+        return self._alarms.undelivered(limit)
 
     def alarms_delivered(self, numbers: Sequence[int], now: datetime) -> None:
         """Confirm the delivery of alarms."""

@@ -47,9 +47,12 @@ def alarm_of(row: row_codec.Row) -> Alarm:
     return Alarm(AlarmKind(row["kind"]), window, quantity, row["text"], raised_at)
 
 
-def undelivered(connection: sqlite3.Connection) -> list[tuple[int, Alarm]]:
-    """Alarms whose delivery nobody has confirmed, oldest first."""
-    rows = connection.execute(f"{SELECT} WHERE delivered_at_ms IS NULL ORDER BY alarm.id")
+def undelivered(connection: sqlite3.Connection, limit: int | None) -> list[tuple[int, Alarm]]:
+    """Alarms whose delivery nobody has confirmed, the oldest first."""
+    rows = connection.execute(
+        f"{SELECT} WHERE delivered_at_ms IS NULL ORDER BY alarm.id LIMIT ?",
+        (-1 if limit is None else limit,),
+    )
     return [(row["id"], alarm_of(row)) for row in rows]
 
 

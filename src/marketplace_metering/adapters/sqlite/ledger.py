@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
+from sqlite3 import DataError, IntegrityError
 
 from marketplace_metering.adapters.sqlite import row_codec
 from marketplace_metering.adapters.sqlite.alarms import raise_alarm
@@ -18,7 +19,7 @@ from marketplace_metering.core.identity import BookKey, Window
 from marketplace_metering.core.ledger import AfterRelease, Change, Entry, EntryKey
 from marketplace_metering.core.license_owners import NOBODY, Owners, to_be_claimed
 from marketplace_metering.core.limits import BATCH_RECORDS_MAX
-from marketplace_metering.core.plan import Book, Group, Plan, Sealing
+from marketplace_metering.core.plan import Appended, Book, Group, Plan, Sealing, Unstorable
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import Quantity
 
@@ -112,12 +113,12 @@ class SqliteLedger:
         key = BookKey(row["product"], row["account"], row["dimension"])
         return Book(key, row["version"], frozenset(live), tuple(released), owners)
 
-    def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[bool]:
+    def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[Appended]:
         """Store each plan whole or not at all."""
         with self._identities.writing():
             return [self._append(plan, now) for plan in plans]
 
-    def _append(self, plan: Plan, now: datetime) -> bool:
+    def _append(self, plan: Plan, now: datetime) -> Appended:
         self._connection.execute("SAVEPOINT plan")
         try:
             self._store_plan(plan, now)
@@ -125,6 +126,11 @@ class SqliteLedger:
             self._connection.execute("ROLLBACK TO plan")
             self._identities.forget()
             return False
+        except (IntegrityError, DataError, OverflowError) as error:
+            # A book that breaks a rule of the schema costs only itself.
+            self._connection.execute("ROLLBACK TO plan")
+            self._identities.forget()
+            return Unstorable(f"{type(error).__name__}: {error}")
         else:
             return True
         finally:
@@ -244,14 +250,14 @@ class SqliteLedger:
                 earliest.append(row[0])
         return from_ms(min(earliest)) if earliest else None
 
-    def expired(self, now: datetime) -> Sequence[EntryKey]:
+    def expired(self, now: datetime) -> Iterator[EntryKey]:
         """Unsettled entries whose deadline has passed."""
         rows = self._connection.execute(
             f"{row_codec.UNSETTLED_ENTRY} WHERE {row_codec.IS_UNSETTLED} AND deadline_s <= ? "
             "ORDER BY deadline_s",
             (epoch_s(now),),
         )
-        return [row_codec.entry_of(row).key for row in rows]
+        return (row_codec.entry_of(row).key for row in rows.fetchall())
 
     def change(
         self, keys: Sequence[EntryKey], decide: Callable[[Entry], Change | None], now: datetime

@@ -55,9 +55,9 @@ class SqliteStore(SqliteLedger):
         """Note what an input holds, if nobody else has meanwhile."""
         return known_inputs.note_input(self._connection, noted, instead_of)
 
-    def undelivered_alarms(self) -> Sequence[tuple[int, Alarm]]:
-        """Alarms whose delivery nobody has confirmed, oldest first."""
-        return alarms.undelivered(self._connection)
+    def undelivered_alarms(self, limit: int | None = None) -> Sequence[tuple[int, Alarm]]:
+        """Alarms whose delivery nobody has confirmed, the oldest first."""
+        return alarms.undelivered(self._connection, limit)
 
     def alarms_delivered(self, numbers: Sequence[int], now: datetime) -> None:
         """Note that the alarms of these numbers were delivered."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from marketplace_metering.adapters.dynamodb import DynamoReports, DynamoStore, StoreBusyError
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
+from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.tables import (
     PENDING_INDEX,
     definitions,
@@ -16,10 +17,11 @@ from marketplace_metering.adapters.dynamodb.items.tables import (
     table_names,
 )
 from marketplace_metering.adapters.dynamodb.mark import TableMark
+from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.core.record_rules import SHARDS
 from marketplace_metering.ports import Clock, OpenStore
-from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults
+from marketplace_metering.proof.fake_dynamodb import FakeDynamoDb, Faults, limits
 from marketplace_metering.proof.fake_dynamodb.client import FaultInjector
 from marketplace_metering.proof.fake_dynamodb.expressions import Item
 from marketplace_metering.proof.fake_dynamodb.tables import Table
@@ -56,6 +58,8 @@ class Client(FakeDynamoDb):
     would happen there.
     """
 
+    full: str | None = None  # the partition of a book whose entries are too large
+
     def query(self, **wanted: Any) -> dict[str, Any]:  # noqa: ANN401 - as boto3
         """One page of a query."""
         values = wanted["ExpressionAttributeValues"]
@@ -65,6 +69,13 @@ class Client(FakeDynamoDb):
             if not index.rows.in_order(shard):
                 return {"Items": [], "Count": 0}
         return super().query(**wanted)
+
+    def _fault(self, write: Mapping[str, Any], kind: str) -> str | None:
+        if self.full is not None and kind == "Put":
+            item = write["Item"]
+            if item.get("pk") == {"S": self.full} and "bills" in item:
+                return limits.TOO_LARGE
+        return super()._fault(write, kind)
 
 
 class DynamoShop(Shop):
@@ -128,6 +139,10 @@ class DynamoShop(Shop):
             tables[each].written = dict.fromkeys(map(tables[each].key_of, tables[each].items()))
         self._books = DynamoBooks(tables[self._names.ledger], tables[self._names.records])
 
+    def fill(self, book: BookKey | None) -> None:
+        """DynamoDB counts each of its entries as above 400 KB."""
+        self.client.full = None if book is None else keys.book_pk(book)
+
     def changes(self) -> int:
         """How often something was written."""
         return sum(table.writes for table in self.client.tables.values())
@@ -139,6 +154,7 @@ class DynamoShop(Shop):
     def heal(self) -> None:
         """DynamoDB is well, and its indexes show all that was written."""
         self._injector.heal()
+        self.fill(None)
         for table in self.client.tables.values():
             for index in table.indexes.values():
                 index.catch_up(sys.maxsize)

@@ -86,6 +86,7 @@ class Mix:
     foreign_windows: int = 0  # windows that another program meters, too
     suspensions: int = 0
     leaves: bool = False
+    full_books: int = 0  # how often there is no room for a book for some hours
     late_percent: int = 20
     repeat_percent: int = 10
     edits: int = 0  # how often somebody changes a usage record in the table itself
@@ -143,7 +144,10 @@ def draw(seed: int) -> Mix:
     # A restored ledger is where it was, and another program's windows where that program is.
     moves = random.choice((0, 0, 0, 2, 4))
     shared_events = random.choice((0,) * 6 + (1, 2, 4, 8))
-    mix = replace(mix, shared_events=shared_events)
+    full_books = _chance_of_its_own("full books", seed).choice((0, 0, 0, 0, 1, 3))
+    # Where a copy is to be held whole, there has to be room for all of it.
+    full_books = 0 if mix.restores else full_books
+    mix = replace(mix, shared_events=shared_events, full_books=full_books)
     mix = mix if mix.restores or mix.foreign_windows else replace(mix, moves=moves)
     return _with_late_usage(mix, random)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from marketplace_metering.core.balance import Balance
+from marketplace_metering.core.identity import BookKey
+from marketplace_metering.core.ledger import AlarmKind
+from marketplace_metering.jobs.seal import SealReport
 from marketplace_metering.proof.worlds.aws import SimulatedAws
 from marketplace_metering.proof.worlds.expected_usage import Window, shown
 from marketplace_metering.proof.worlds.fault_mix import Mix
@@ -33,6 +36,7 @@ class Endings:
     may_have_died: bool = False  # some process died or stood still between call and answer
     given: set[str] = field(default_factory=set)  # licences that a person gave to a product code
     told: set[Window] = field(default_factory=set)  # somebody heard "Success" and lived to store it
+    full_books: set[BookKey] = field(default_factory=set)  # for some time there was no room for
     longest_hold_s: float = 0.0  # how long a process was held up at one step
 
     def check_alarms(self, books: Snapshot) -> None:
@@ -71,6 +75,15 @@ class Endings:
             due.append("carried into another month")
         return due
 
+    def check_told(self, report: SealReport, heard: Iterable[tuple[object, ...]]) -> None:
+        """A book that could not be stored had no room, and somebody has told people by now."""
+        for book in report.unstorable:
+            if book.key not in self.full_books:
+                raise Violation(f"there is room for it, and it was not stored: {book}")
+            if AlarmKind.UNSTORABLE not in {kind for kind, *_where in heard}:
+                raise Violation(f"nobody was told: {book}")
+            self.auditor.marks["book without room"] += 1
+
     def check_refused_inputs(self, books: Snapshot) -> None:
         """At rest: what is no usage record is kept, once, and nothing else is refused."""
         kept = Counter(text for _source, text in books.refused_inputs)
@@ -97,7 +110,7 @@ class Endings:
             if entry.state == "parked" and not self._refusal_cause(entry.meter, entry.reason or ""):
                 raise Violation(f"{where} is parked without a cause: {entry.reason}")
 
-    def check_at_rest(self, books: Snapshot, delivered: set[tuple[object, ...]]) -> None:
+    def check_at_rest(self, books: Snapshot, delivered: Collection[tuple[object, ...]]) -> None:
         """In the end: nothing is open, and what is unbilled could not have been billed."""
         self.auditor.marks.update(f"alarm: {alarm.kind}" for alarm in books.alarms)
         for entry in books.entries:

@@ -40,7 +40,7 @@ class Pager:
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
-        self.heard: set[tuple[object, ...]] = set()
+        self.heard: Counter[tuple[object, ...]] = Counter()
 
     def notify(self, alarms: Sequence[Alarm]) -> None:
         """Hear them."""
@@ -49,7 +49,7 @@ class Pager:
             window, quantity = alarm.window, alarm.quantity
             where = (None, None) if window is None else (name_of(window.meter), window.hour.number)
             micros = None if quantity is None else quantity.micros
-            self.heard.add((str(alarm.kind), *where, micros))
+            self.heard[str(alarm.kind), *where, micros] += 1
         self._steps.between("after a call to the pager")
 
 
@@ -95,6 +95,7 @@ def _sealed(report: SealReport) -> str:
     if report.rejected_records:
         parts.append(f"{report.rejected_records} usage records rejected")
     parts += [f"{count} wait: {why}" for why, count in report.waiting_records.items() if count]
+    parts += [f"no room: {each}" for each in report.unstorable]
     if report.contended_books:
         parts.append(f"{report.contended_books} books contended")
     return "; ".join(parts)

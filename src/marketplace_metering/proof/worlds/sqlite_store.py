@@ -20,6 +20,7 @@ from marketplace_metering.adapters.sqlite.ledger import SqliteLedger
 from marketplace_metering.adapters.sqlite.recovery import SqliteRecovery
 from marketplace_metering.adapters.sqlite.reports import SqliteReports
 from marketplace_metering.adapters.sqlite.store import SqliteStore
+from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.ports import Clock, OpenStore
 from marketplace_metering.proof.worlds.fault_injection import BEFORE_STORE, COMMITTED, Steps
@@ -58,6 +59,13 @@ ALARMS = f"""
 SELECT {METER}, alarm.kind, alarm.hour, alarm.micros, alarm.text, alarm.delivered_at_ms
 FROM alarm LEFT JOIN meter ON meter.id = alarm.meter_id
 LEFT JOIN book ON book.id = meter.book_id ORDER BY alarm.id
+"""
+
+FULL_BOOK = """
+CREATE TEMP TRIGGER full_book BEFORE INSERT ON main.entry WHEN EXISTS (
+  SELECT 1 FROM meter JOIN book ON book.id = meter.book_id WHERE meter.id = NEW.meter_id
+  AND (product, account, dimension) = ('{}', '{}', '{}')
+) BEGIN SELECT RAISE(ABORT, 'this book has no room'); END
 """
 
 
@@ -165,6 +173,18 @@ class SqliteShop(Shop):
     def _read(self, row: Any, reads: Callable[..., Row]) -> Row:  # noqa: ANN401 - columns
         read = self._seen[row] = reads(*row)
         return read
+
+    def fill(self, book: BookKey | None) -> None:
+        """The schema has a rule that no entry of the book keeps."""
+        self._real.execute("DROP TRIGGER IF EXISTS full_book")
+        if book is not None:
+            values = [each.replace("'", "''") for each in (book.product, book.account)]
+            dimension = book.dimension.replace("'", "''")
+            self._real.execute(FULL_BOOK.format(*values, dimension))
+
+    def heal(self) -> None:
+        """There is room for everything."""
+        self.fill(None)
 
     def changes(self) -> int:
         """As SQLite counts them."""

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from marketplace_metering.adapters.dynamodb.api.attributes import attribute_of
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
+from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.record import UsageRecord
 from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.ports import Clock, OpenStore
@@ -128,6 +129,9 @@ class Shop(Protocol):
     def restore(self, copy: object, only: str | None = None) -> None:
         """Put a backup in the place of what is stored; `only` "records" or "ledger", where they
         are kept apart."""
+
+    def fill(self, book: BookKey | None) -> None:
+        """From now on there is no room for what is sealed of this book; None: there is again."""
 
     def faults(self) -> Mapping[str, int]:
         """How often it failed in ways of its own, apart from those at the steps."""

@@ -309,6 +309,7 @@ class World:
         lateness, marks = self.auditor.lateness, self.auditor.marks
 
         def sealed(report: SealReport) -> None:
+            self.endings.check_told(report, self.pager.heard)
             # Nothing came in between, and no run is under way that knows less and may read yet.
             is_alone = not any(kind.startswith("seals") for kind in self._kinds[:-1])
             if is_alone and self.runs.total() == runs:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.policy import Scope
 from marketplace_metering.proof.worlds.dynamodb_store import DynamoShop, draw_faults
 from marketplace_metering.proof.worlds.fault_mix import Mix, draw
@@ -127,6 +128,7 @@ def plan(world: World) -> None:
     some(mix.moves, world.move)
     if mix.shared_events:
         some(mix.shared_events, world.share_an_event)
+    some(mix.full_books, lambda: _fill_a_book(world))
     some(mix.foreign_windows, lambda: _meter_elsewhere(world))
     for buyer in world.cast.buyers:
         if buyer.ends_at is not None:
@@ -146,6 +148,19 @@ def _meter_elsewhere(world: World) -> None:
     hour = world.now_us // HOUR_US - world.random.randint(1, 3)
     if (meter, hour) not in world.auditor.accepted:
         world.aws.meter_elsewhere(meter, hour)
+
+
+def _fill_a_book(world: World) -> None:
+    """There is no room for one book for some hours: that is to cost this book alone."""
+    if world.aws.is_calm:
+        return
+    _buyer, meter = world.random.choice(world.cast.meters)
+    book = BookKey(meter.product, meter.account, meter.dimension)
+    world.faults["no room for a book"] += 1
+    world.tell(f"there is no room for the book of {meter}")
+    world.shop.fill(book)
+    world.endings.full_books.add(book)
+    world.later(HOUR * world.random.choice((1, 3, 8, 20)), lambda: world.shop.fill(None))
 
 
 def heal(world: World) -> None:

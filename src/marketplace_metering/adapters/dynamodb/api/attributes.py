@@ -12,6 +12,7 @@ from marketplace_metering.core.quantity import micros_of
 Attribute = Mapping[str, Any]  # such as {"S": "text"}
 Attributes = dict[str, Any]  # an item as DynamoDB's API has it: names and their Attribute
 
+NAME_BYTES_MAX = 65_535  # [P3]
 NUMBER_DIGITS_MAX = 38  # [P2] more is an exception
 NUMBER_EXPONENT_MAX = 125  # [P2] magnitude up to 9.99E+125, down to 1E-130
 DEPTH_MAX = 30  # [P2] 32 levels, less the item's own
@@ -82,7 +83,7 @@ def attribute_of(value: object, depth: int = 0) -> dict[str, Any]:
         case bool():
             return {"BOOL": value}
         case str():
-            return {"S": value}
+            return {"S": writable(value)}
         case int():
             return _number_attribute(Decimal(value))
         case float():
@@ -90,13 +91,32 @@ def attribute_of(value: object, depth: int = 0) -> dict[str, Any]:
         case Decimal():
             return _number_attribute(value)
         case Mapping():
-            return {"M": {str(key): attribute_of(each, depth + 1) for key, each in value.items()}}
+            return {
+                "M": {
+                    writable(str(key)): attribute_of(each, depth + 1) for key, each in value.items()
+                }
+            }
         case list() | tuple():
             return {"L": [attribute_of(each, depth + 1) for each in value]}
         case bytes():
             return {"B": value}
         case _:
-            return {"S": str(value)}
+            return {"S": writable(str(value))}
+
+
+def writable(value: str) -> str:
+    """The text; halves of characters, which JSON may hold and UTF-8 cannot, are escaped."""
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
+def name_of(written: str) -> str:
+    """The name of an item's attribute; raises UnstorableError."""
+    name = writable(written)
+    if not name:
+        raise UnstorableError("one of its attributes has an empty name")
+    if len(name.encode()) > NAME_BYTES_MAX:
+        raise UnstorableError(f"it has an attribute whose name is longer than {NAME_BYTES_MAX}")
+    return name
 
 
 def _number_attribute(value: Decimal) -> dict[str, str]:

@@ -21,6 +21,7 @@ from marketplace_metering.adapters.dynamodb.api.fast_writes import raw_requests
 GET_KEYS_MAX = 100  # [P1] BatchGetItem
 PUT_ITEMS_MAX = 25  # [P1] BatchWriteItem
 STATEMENTS_MAX = 25  # [P1] BatchExecuteStatement
+STATEMENT_LENGTH_MAX = 8_192  # [P8]
 TRANSACTION_ITEMS_MAX = 100  # [P1] TransactWriteItems
 TRANSACTION_BYTES_MAX = 3_500_000  # ours, below 4 MB [P1]
 
@@ -55,6 +56,10 @@ class StoreBusyError(Exception):
 
 class StoreError(Exception):
     """DynamoDB refuses what no condition foresees: a set-up or a program is wrong."""
+
+
+class InvalidRequestError(StoreError):
+    """DynamoDB finds a request invalid, such as too large, and has done nothing of it."""
 
 
 class Statement(NamedTuple):
@@ -153,12 +158,17 @@ class Calls:
                 self._pause(wait)
 
     def transact(self, writes: Sequence[Any]) -> list[Refusal | None] | None:
-        """All writes or none. None: done. Otherwise which writes had their condition refused."""
+        """All writes or none. None: done. Otherwise which writes had their condition refused.
+
+        Raises InvalidRequestError for all of them where DynamoDB does not say which is invalid.
+        """
         for wait in self._waits("TransactWriteItems"):
             try:
                 self._transact(list(writes))
             except ClientError as error:
                 reasons = error.response.get("CancellationReasons")
+                if _is_invalid(error):
+                    raise InvalidRequestError(str(error)) from error
                 if reasons is None:
                     raise
                 refused = _refusals(reasons)
@@ -170,8 +180,22 @@ class Calls:
         raise AssertionError("the waits end with an exception")
 
     def execute(self, statements: Sequence[Statement]) -> list[Refusal | None]:
-        """Each statement by itself; None where it was done. At most one batch at a time."""
+        """Each statement by itself; None where it was done. At most one batch at a time.
+
+        One that is invalid may have DynamoDB refuse the whole request: it is found by halving.
+        """
         assert len(statements) <= STATEMENTS_MAX, f"{len(statements)} statements in one batch"
+        try:
+            return self._execute_valid(statements)
+        except ClientError as error:
+            if not _is_invalid(error):
+                raise
+            if len(statements) == 1:
+                return [Refusal(invalid=str(error))]
+        half = len(statements) // 2
+        return [*self.execute(statements[:half]), *self.execute(statements[half:])]
+
+    def _execute_valid(self, statements: Sequence[Statement]) -> list[Refusal | None]:
         answers: list[Refusal | None] = [None] * len(statements)
         left = list(range(len(statements)))
         for wait in self._waits("BatchExecuteStatement"):
@@ -208,6 +232,10 @@ class Calls:
         if self._raw is None:
             return self.one("transact_write_items", TransactItems=writes)
         return self._send("transact_write_items", self._raw.transact, writes=writes)
+
+
+def _is_invalid(error: ClientError) -> bool:
+    return error.response.get("Error", {}).get("Code") == "ValidationException"
 
 
 def _refusals(reasons: Sequence[Mapping[str, Any]]) -> list[Refusal | None]:

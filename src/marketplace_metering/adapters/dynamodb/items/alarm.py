@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import count
+from heapq import merge
+from itertools import count, groupby, islice
 from typing import Any
 
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, number, text
 from marketplace_metering.adapters.dynamodb.api.requests import (
+    GET_KEYS_MAX,
     STATEMENTS_MAX,
     Calls,
     Statement,
@@ -95,19 +97,26 @@ class Alarms:
             if item.get("outbox") == text(UNDELIVERED):
                 self._raised.add(int(item["outbox_order"]["N"]))
 
-    def undelivered(self) -> Sequence[tuple[int, Alarm]]:
-        """Alarms whose delivery nobody has confirmed, oldest first."""
+    def undelivered(self, limit: int | None = None) -> Sequence[tuple[int, Alarm]]:
+        """Alarms whose delivery nobody has confirmed, the oldest first."""
         rows = self._calls.items(
             TableName=self._table,
             IndexName=tables.OUTBOX_INDEX,
             KeyConditionExpression="outbox = :undelivered",
             ExpressionAttributeValues={":undelivered": text(UNDELIVERED)},
         )
-        numbers = {int(row["outbox_order"]["N"]) for row in rows} | self._raised
-        items = self._calls.get(self._table, (_place(each).key for each in sorted(numbers)))
-        there = {int(item["sk"]["S"]): item for item in items if "outbox" in item}
-        self._raised.intersection_update(there)
-        return [(each, _alarm_of(there[each])) for each in sorted(there)]
+        shown = (int(row["outbox_order"]["N"]) for row in rows)
+        found = self._still_undelivered(merge(shown, sorted(self._raised)))
+        return list(islice(found, limit))
+
+    def _still_undelivered(self, numbers: Iterable[int]) -> Iterator[tuple[int, Alarm]]:
+        """Those of them that are undelivered in the table itself; the index may be behind."""
+        different = (each for each, _same in groupby(numbers))
+        for part in portions(different, GET_KEYS_MAX):
+            items = self._calls.get(self._table, (_place(each).key for each in part))
+            there = {int(item["sk"]["S"]): item for item in items if "outbox" in item}
+            self._raised.difference_update(set(part).difference(there))
+            yield from ((each, _alarm_of(there[each])) for each in sorted(there))
 
     def delivered(self, numbers: Sequence[int], now: datetime) -> None:
         """Confirm the delivery of alarms."""

@@ -3,7 +3,8 @@
 A change to what a book covers writes its head in the same transaction, on the condition that
 the version is still the one that was read. So one small read, for a hundred books at a time, tells
 the whole recent book: pending usage is compared with entries only where their times overlap.
-Older windows than `since` are not in the head; they are looked up where usage is that old.
+Older windows than `since` are not in the head; they are looked up where usage is that old. A head
+that would grow too large [P3] forgets its oldest hours in the same way, and licences with them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, number, text
@@ -28,6 +30,9 @@ from marketplace_metering.core.plan import Book
 
 HOURS_KEPT = 27  # AWS accepts a window for 24 hours after its stamp; a little for unlike clocks
 BY_PRODUCT = 0  # in `Cover.identity`; n is the n-th licence of the head
+BYTES_MAX = 100_000  # ours: it is read and written with every change of its book
+COVER_BYTES = 48  # at most, as it is written
+SURELY_SMALL = 200  # this many covers and licences
 NO_WINDOW = -1  # late usage that was rejected: it fills no window
 
 
@@ -101,7 +106,34 @@ class Head:
         """The next version, with these covers and without those that are too old."""
         since = max(self.since, UsageHour.of(now).number - HOURS_KEPT)
         kept = tuple(sorted(cover for cover in covers if cover.hour >= since))
-        return replace(self, version=self.version + 1, since=since, covers=kept)
+        after = replace(self, version=self.version + 1, since=since, covers=kept)
+        is_small = max(len(kept), len(self.licenses)) <= SURELY_SMALL
+        return after if is_small else after._without_what_has_no_room()
+
+    def _without_what_has_no_room(self) -> Head:
+        """The newest hours of it, as many as fit, with their licences."""
+        since, size, licences = self.since, 0, set[int]()
+        for hour, of_hour in groupby(reversed(self.covers), key=lambda cover: cover.hour):
+            for each in of_hour:
+                size += COVER_BYTES
+                if each.identity > BY_PRODUCT and each.identity not in licences:
+                    licences.add(each.identity)
+                    size += len(self.licenses[each.identity - 1])
+            if size > BYTES_MAX:
+                since = hour + 1
+                break
+        covers = [cover for cover in self.covers if cover.hour >= since]
+        named = sorted({cover.identity for cover in covers if cover.identity > BY_PRODUCT})
+        number_of = {old: new for new, old in enumerate(named, start=1)}
+        return replace(
+            self,
+            since=since,
+            licenses=tuple(self.licenses[old - 1] for old in named),
+            covers=tuple(
+                cover._replace(identity=number_of.get(cover.identity, cover.identity))
+                for cover in covers
+            ),
+        )
 
     def freed(self, places: dict[Place, Holding], now: datetime) -> Head:
         """The next version, in which these entries hold nothing any more."""

@@ -34,7 +34,7 @@ FACT = "fact"
 BY_PRODUCT = "p"
 REJECTED = "rejected"
 DIGEST_LENGTH = 32
-PK_BYTES_MAX, SK_BYTES_MAX = 2_048, 1_024  # DynamoDB's
+PK_BYTES_MAX, SK_BYTES_MAX = 2_048, 1_024  # [P8]
 
 
 class Place(NamedTuple):

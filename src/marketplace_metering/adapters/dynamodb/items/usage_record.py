@@ -11,6 +11,7 @@ from typing import Any
 from marketplace_metering.adapters.dynamodb.api.attributes import (
     Attributes,
     attribute_of,
+    name_of,
     number,
     python_attributes,
     python_number,
@@ -51,7 +52,7 @@ def item_of(
     written = own | record_item.item_of(record, ns, pending)
     if source is not None:
         written[SOURCE] = source
-    return {name: attribute_of(value) for name, value in written.items()}
+    return {name_of(name): attribute_of(value) for name, value in written.items()}
 
 
 def inserting(table: str, item: Attributes) -> Statement:

@@ -1,14 +1,15 @@
 """Storing plans: the entries, their members and the head of the book in one transaction.
 
 Plans of several books share a transaction; a condition that one of them fails is told apart from
-the others, which are written again without it. A plan too large for one transaction takes several,
-each of which is whole in itself and brings the book to a next version. Each transaction writes the
-buyers whose usage it seals as well: nobody else has sealed usage of theirs since it was read.
+the others, which are written again without it, and so is one that DynamoDB finds invalid. A plan
+too large for one transaction takes several, each of which is whole in itself and brings the book to
+a next version. Each transaction writes the buyers whose usage it seals as well: nobody else has
+sealed usage of theirs since it was read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -18,8 +19,8 @@ from marketplace_metering.adapters.dynamodb.api.requests import (
     TRANSACTION_BYTES_MAX,
     TRANSACTION_ITEMS_MAX,
     Calls,
+    InvalidRequestError,
     Refusal,
-    StoreError,
 )
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
@@ -46,11 +47,11 @@ from marketplace_metering.adapters.dynamodb.items.license_owner import claim
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns, MemberList
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
-from marketplace_metering.core.hours import epoch_ms
+from marketplace_metering.core.hours import UsageHour, epoch_ms
 from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.ledger import Alarm
 from marketplace_metering.core.license_owners import Owner, to_be_claimed
-from marketplace_metering.core.plan import Book, Group, Plan, Sealing
+from marketplace_metering.core.plan import Appended, Book, Group, Plan, Sealing, Unstorable
 
 COVERS_PER_STEP = 40
 ALARMS_PER_STEP = 40
@@ -81,12 +82,20 @@ class _BookTransaction:
     size: int = 0
 
 
+class _Rejection(NamedTuple):
+    """Usage of one hour, with any tags, that is rejected for one reason: one item of the ledger."""
+
+    hour: UsageHour
+    why: str
+    groups: tuple[Group, ...]
+
+
 @dataclass(slots=True)
 class _PlanPart:
     """As much of a plan as one transaction takes."""
 
     sealings: list[Sealing] = field(default_factory=list)
-    rejected: list[tuple[Group, str]] = field(default_factory=list)
+    rejected: list[_Rejection] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
 
 
@@ -107,9 +116,9 @@ class SealingLedger:
         self._memory = memory
         self._new_revision = new_revision
 
-    def append(self, plans: Sequence[Plan], now: datetime) -> list[bool]:
+    def append(self, plans: Sequence[Plan], now: datetime) -> list[Appended]:
         """Store each plan whole, or answer False if its book changed since it was read."""
-        stored = self._licenses_are_own(plans)
+        stored: list[Appended] = [*self._licenses_are_own(plans)]
         heads = self._heads([plan.book for plan in plans])
         buyers = self._buyers([plan.book for plan in plans])
         small: list[_BookTransaction] = []
@@ -125,10 +134,9 @@ class SealingLedger:
             if len(pieces) == 1:
                 small.append(self._step(target, head, pieces[0], now))
             else:
-                stored[number] = self._store_pieces(target, head, pieces, now)
+                self._store_pieces(target, head, pieces, now, stored)
         for steps in _shared(small):
-            for step in self._store(steps):
-                stored[step.plan] = False
+            self._store(steps, stored)
         return stored
 
     def _licenses_are_own(self, plans: Sequence[Plan]) -> list[bool]:
@@ -166,14 +174,19 @@ class SealingLedger:
         return buyers
 
     def _store_pieces(
-        self, target: _Target, head: Head, pieces: list[_PlanPart], now: datetime
-    ) -> bool:
+        self,
+        target: _Target,
+        head: Head,
+        pieces: list[_PlanPart],
+        now: datetime,
+        stored: list[Appended],
+    ) -> None:
         for piece in pieces:
             step = self._step(target, head, piece, now)
-            if self._store([step]):
-                return False
+            self._store([step], stored)
+            if stored[target.plan] is not True:
+                return
             head = step.after
-        return True
 
     def _step(
         self, target: _Target, head: Head, piece: _PlanPart, now: datetime
@@ -188,9 +201,9 @@ class SealingLedger:
             coverings.append(stored)
             covers.append(covered)
             writes.append(self._put_if_absent(new_item(stored, parts)))
-        for index, (group, why) in enumerate(piece.rejected):
+        for index, rejection in enumerate(piece.rejected):
             serial = head.version * NUMBERS_PER_VERSION + index
-            rejected, covered = self._rejected(head.pk, group, why, serial, parts, now)
+            rejected, covered = self._rejected(head.pk, rejection, serial, parts, now)
             coverings.append(rejected)
             covers.append(covered)
             writes.append(self._put_if_absent(rejected_item(rejected)))
@@ -238,25 +251,27 @@ class SealingLedger:
         return head, stored, cover(hour, identity, entry.serial, Holding.LIVE, first_ns, last_ns)
 
     def _rejected(
-        self, pk: str, group: Group, why: str, serial: int, parts: Parts, now: datetime
+        self, pk: str, rejection: _Rejection, serial: int, parts: Parts, now: datetime
     ) -> tuple[Rejected, Cover]:
-        members = MemberList.of([(group.tags, _columns(group))])
-        hour = group.hour.number
+        members = MemberList.of((group.tags, _columns(group)) for group in rejection.groups)
+        hour = rejection.hour.number
         rejected = Rejected(
             place=Place(pk, keys.hour_sk(hour, keys.REJECTED, serial)),
             revision=self._new_revision(),
             members=parts.take(pk, members.encode()),
             marks_due_at_ms=epoch_ms(now),
-            why=why,
+            why=rejection.why,
         )
         first_ns, last_ns = members.first_ns, members.last_ns
         return rejected, cover(hour, NO_WINDOW, serial, Holding.LISTED, first_ns, last_ns)
 
-    def _store(self, steps: list[_BookTransaction]) -> list[_BookTransaction]:
-        """Write what several books' steps do; answers those whose book had changed."""
-        stale: list[_BookTransaction] = []
+    def _store(self, steps: list[_BookTransaction], stored: list[Appended]) -> None:
+        """Write what several books' steps do; notes those whose book had changed or is invalid."""
         parts = (item for step in steps for item in step.parts.items.values())
         self._calls.put(self._names.ledger, parts)
+        self._transact(steps, stored)
+
+    def _transact(self, steps: list[_BookTransaction], stored: list[Appended]) -> None:
         while steps:
             buyers = _sealed_for(steps)
             writes = [
@@ -268,27 +283,49 @@ class SealingLedger:
             for step in steps:
                 owners += [{id(step)}] * len(step.writes)
                 writes += step.writes
-            refused = self._calls.transact(writes)
+            try:
+                refused = self._calls.transact(writes)
+            except InvalidRequestError as error:
+                self._isolate(steps, str(error), stored)
+                return
             if refused is None or _are_own(refused, writes):
                 for buyer, after in buyers.values():
                     buyer.books = after
                 self._remember(steps, writes)
-                return stale
-            lost: set[int] = set()
-            for owner, refusal in zip(owners, refused, strict=True):
-                if refusal is not None and refusal.invalid is not None:
-                    raise StoreError(refusal.invalid)
-                if refusal is not None:
-                    lost |= owner
-            stale += [step for step in steps if id(step) in lost]
-            steps = [step for step in steps if id(step) not in lost]
-        return stale
+                return
+            left = []
+            for step in steps:
+                refusals = [
+                    refusal
+                    for owner, refusal in zip(owners, refused, strict=True)
+                    if refusal is not None and id(step) in owner
+                ]
+                if refusals:
+                    stored[step.plan] = _answer(refusals)
+                else:
+                    left.append(step)
+            steps = left
+
+    def _isolate(self, steps: list[_BookTransaction], words: str, stored: list[Appended]) -> None:
+        """One book of several is to blame: it costs only itself."""
+        if len(steps) == 1:
+            stored[steps[0].plan] = Unstorable(words)
+            return
+        half = len(steps) // 2
+        self._transact(steps[:half], stored)
+        self._transact(steps[half:], stored)
 
     def _remember(self, steps: list[_BookTransaction], writes: list[dict[str, Any]]) -> None:
         self._alarms.were_raised(writes)
         for step in steps:
             for covering in step.coverings:
                 self._memory.wrote(covering)
+
+
+def _answer(refusals: Iterable[Refusal]) -> Appended:
+    """To a plan that was not stored."""
+    invalid = [each.invalid for each in refusals if each.invalid is not None]
+    return Unstorable(invalid[0]) if invalid else False
 
 
 def _claims_of(plan: Plan) -> Sequence[str]:
@@ -323,7 +360,7 @@ def _columns(group: Group) -> MemberColumns:
 
 def _pieces(plan: Plan) -> Iterator[_PlanPart]:
     """The plan in as few transactions as it needs: nearly always one."""
-    covers: list[Sealing | tuple[Group, str]] = [*plan.sealings, *plan.rejected]
+    covers: list[Sealing | _Rejection] = [*plan.sealings, *_rejections(plan)]
     alarms = list(plan.alarms)
     while covers or alarms:
         piece = _PlanPart(alarms=alarms[:ALARMS_PER_STEP])
@@ -334,6 +371,16 @@ def _pieces(plan: Plan) -> Iterator[_PlanPart]:
                 piece.rejected.append(each)
         covers, alarms = covers[COVERS_PER_STEP:], alarms[ALARMS_PER_STEP:]
         yield piece
+
+
+def _rejections(plan: Plan) -> Iterator[_Rejection]:
+    """What is rejected, for each hour and reason together: however many sets of tags it has, the
+    head of the book names it once."""
+    together: dict[tuple[UsageHour, str], list[Group]] = {}
+    for group, why in plan.rejected:
+        together.setdefault((group.hour, why), []).append(group)
+    for (hour, why), groups in together.items():
+        yield _Rejection(hour, why, tuple(groups))
 
 
 def _shared(steps: list[_BookTransaction]) -> Iterator[list[_BookTransaction]]:

@@ -109,19 +109,13 @@ class DueEntries:
                 earliest = row.retry_at_ms if earliest is None else min(earliest, row.retry_at_ms)
         return None if earliest is None else from_ms(earliest)
 
-    def expired(self, now: datetime) -> list[EntryKey]:
-        """Unsettled entries whose deadline has passed, the earliest first."""
+    def expired(self, now: datetime) -> Iterator[EntryKey]:
+        """Unsettled entries whose deadline has passed, page by page: there may be very many."""
         now_ms = epoch_ms(now)
-        rows = [
-            row
-            for queue in (SEALED, PARKED)
-            for row in self._rows(queue, until=now_ms)
-            if row.deadline_ms <= now_ms
-        ]
-        return [
-            keys.entry_key(row.place, row.license_arn)
-            for row in sorted(rows, key=lambda row: (row.deadline_ms, row.place))
-        ]
+        for queue in (SEALED, PARKED):
+            for row in self._rows(queue, until=now_ms):
+                if row.deadline_ms <= now_ms:
+                    yield keys.entry_key(row.place, row.license_arn)
 
     def _rows(
         self,

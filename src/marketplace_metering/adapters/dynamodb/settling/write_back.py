@@ -51,6 +51,7 @@ from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
 from marketplace_metering.core.hours import epoch_ms
 
 TRIES = 5
+ENTRIES_READ_AHEAD = 10_000
 BATCHES_PER_WORKER = 4  # between two looks at the clock
 
 
@@ -108,6 +109,7 @@ class WriteBack:
         return marked
 
     def _due_places(self) -> Iterator[Place]:
+        """Some pages at a time: there may be very many, and little time."""
         own = list(self._memory.marks_due)
         rows = self._calls.items(
             TableName=self._names.ledger,
@@ -115,9 +117,13 @@ class WriteBack:
             KeyConditionExpression="outbox = :marks",
             ExpressionAttributeValues={":marks": text(MARKS)},
         )
-        # A list: what is marked leaves the index while it is being read.
-        places = [keys.place_of(row) for row in rows]
-        yield from dict.fromkeys([*places, *own])
+        shown: set[Place] = set()
+        # Lists: what is marked leaves the index while it is being read.
+        for part in portions(rows, ENTRIES_READ_AHEAD):
+            places = [place for place in map(keys.place_of, part) if place not in shown]
+            shown.update(places)
+            yield from places
+        yield from (place for place in own if place not in shown)
 
     def _is_over(self, until: datetime | None) -> bool:
         return until is not None and self._now() >= until

@@ -13,12 +13,15 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import botocore.exceptions
 import botocore.session
 import pytest
+import urllib3.connection
+import urllib3.connectionpool
 import urllib3.exceptions
 from boto3.session import Session
 from botocore.exceptions import ClientError
@@ -489,6 +492,30 @@ def test_every_place_is_one_of_the_installed_sdk() -> None:
     assert all(code_of(name) for place in PLACES for name in place.functions)
     assert code_of("urllib3.connection:NoSuch.connect") is None
     assert None not in failed_calls._PLACE_BY_CODE
+
+
+@pytest.mark.parametrize("is_named", [True, False], ids=["functools.wraps", "a bare wrapper"])
+def test_a_tracer_that_wraps_the_sdk_is_no_place(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, is_named: bool
+) -> None:
+    """Its one wrapper runs while the connection is made, and while the request is sent."""
+
+    def traced(function: Callable[..., Any]) -> Callable[..., Any]:
+        def inner(*values: Any, **names: Any) -> Any:
+            return function(*values, **names)
+
+        return wraps(function)(inner) if is_named else inner
+
+    for owner, name in (
+        (urllib3.connection.HTTPConnection, "connect"),
+        (urllib3.connectionpool.HTTPConnectionPool, "urlopen"),
+    ):
+        monkeypatch.setattr(owner, name, traced(getattr(owner, name)))
+    now = {code_of(name): place for place in PLACES for name in place.functions}
+    monkeypatch.setattr(failed_calls, "_PLACE_BY_CODE", now)
+    answer = api(http(machine.server(machine.reading()))).submit(BATCH)
+    assert b"UsageRecords" in machine.read[0]
+    assert isinstance(answer, Lost), answer
 
 
 def test_each_row_says_why() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import pkgutil
 import re
 from collections.abc import Iterator
+from inspect import unwrap
 from traceback import walk_tb
 from types import CodeType, FrameType
 from typing import NamedTuple
@@ -173,12 +174,16 @@ _FAULT_BY_CLASS = {
 
 def code_of(function: str) -> CodeType | None:
     """What runs when the function is called, or None if this SDK has none of that name: then no
-    place is recognised by it, and what breaks off there is no answer."""
+    place is recognised by it, and what breaks off there is no answer.
+
+    A tracer that came first runs one wrapper for all functions, also for the one that sends the
+    request: so only code of the function's own name is taken for it.
+    """
     try:
-        found: CodeType = pkgutil.resolve_name(function).__code__
+        found: CodeType = unwrap(pkgutil.resolve_name(function)).__code__
     except (ImportError, AttributeError):
         return None
-    return found
+    return found if found.co_qualname == function.partition(":")[2] else None
 
 
 _PLACE_BY_CODE = {code_of(name): place for place in PLACES for name in place.functions}

@@ -220,6 +220,47 @@ def test_an_event_that_was_moved_to_another_buyer_counts_once(
             assert way(guide_table, opened, EVENT).already_there == 1, of(way)
 
 
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen by a run", "seen by nobody"])
+@pytest.mark.parametrize("way", WAYS, ids=of)
+def test_an_event_that_was_moved_to_another_buyer_is_known_to_each_way(
+    guide_table: Fresh, way: Way, is_seen: bool
+) -> None:
+    with guide_table.open() as opened:
+        _put_and_moved(guide_table, opened, is_seen)
+        said = way(guide_table, opened, EVENT)
+        assert (said.added, said.already_there, said.problems) == (0, 1, ())
+        seal(opened)
+        assert usage_of(opened, BUYER) == []
+        assert books(opened, OTHER_BUYER).sealed == EVENT.quantity
+
+
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen by a run", "seen by nobody"])
+@pytest.mark.parametrize("is_sealed_between", [True, False], ids=["sealed between", "sealed after"])
+@pytest.mark.parametrize("again", [EVENT, LATER], ids=["the same PutItem", "another one"])
+def test_an_event_that_was_moved_to_another_buyer_is_put_again(
+    guide_table: Fresh, again: UsageRecord, is_sealed_between: bool, is_seen: bool
+) -> None:
+    """A retry of the same PutItem overwrites what stays where the event was put first."""
+    with guide_table.open() as opened:
+        _put_and_moved(guide_table, opened, is_seen)
+        if is_sealed_between:
+            seal(opened)
+        put_itself(guide_table, again)
+        seal(opened)
+        found = books(opened, BUYER)
+        assert (found.sealed, found.refused) == (ZERO, EVENT.quantity)
+        assert "it is recorded already" in found.why[0]
+        assert books(opened, OTHER_BUYER) == Books(EVENT.quantity, ZERO, [])
+
+
+def _put_and_moved(fresh: Fresh, opened: OpenStore, is_seen: bool) -> None:
+    put_itself(fresh, EVENT)
+    if is_seen:
+        assert steps.pending(opened.store, NOW)  # what a run reads that seals nothing
+    [view] = usage_of(opened, BUYER)
+    assert opened.corrections.replace(view, replace(view.record, account=OTHER_BUYER), NOW)
+
+
 def test_an_event_is_not_moved_to_where_it_is_recorded_already(guide_table: Fresh) -> None:
     """A repair would count twice what the application has put for the right buyer meanwhile."""
     with guide_table.open() as opened:

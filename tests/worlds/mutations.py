@@ -674,6 +674,13 @@ MUTATIONS = (
         "dynamodb",
     ),
     Mutation(
+        "DynamoDB: the place of an event says that it was moved to another buyer",
+        "the application's retry of its PutItem is billed to the first buyer as well",
+        dynamodb.leave_the_place_of_a_moved_event,
+        (table.an_event_that_was_moved_to_another_buyer,),
+        "dynamodb",
+    ),
+    Mutation(
         "DynamoDB: what a repair took away is remembered",
         "an input that is repeated after a repair is billed beside the corrected one",
         dynamodb.forget_corrections,

@@ -59,6 +59,7 @@ from marketplace_metering.simulator.in_process import attach
 POLICY = Policy(patience=timedelta(0), failures_in_a_row_max=1)
 DAY = "2026-11-20"
 PRODUCT, BUYER, ARN = "prod-a", "000022223333", "arn:aws:license-manager::9999:license:l-1"
+OTHER_BUYER = "000055556666"
 OTHER_ARN = "arn:aws:license-manager::9999:license:l-2"
 METER = MeterName(PRODUCT, BUYER, "requests", None)
 LICENSED = METER._replace(license_arn=ARN)
@@ -172,6 +173,7 @@ class Stage(World):
 
         people = Cast([Buyer(PRODUCT, BUYER, arn, utc("01 00:00")) for arn in (None, ARN)])
         people.buyers.append(Buyer(PRODUCT, BUYER, OTHER_ARN, utc("01 00:00")))
+        people.buyers.append(Buyer(PRODUCT, OTHER_BUYER, None, utc("01 00:00")))
         super().__init__(mix, open_hooked, people, _Scripted(self.at_place))
         self.scripted: deque[list[str]] = deque()
         self.always: list[str] = []
@@ -393,6 +395,16 @@ class Stage(World):
             outcome = repair(opened, view, right, self.now())
             if outcome == Repaired():
                 repaired()
+        return outcome
+
+    def move_to_buyer(self, used_at: str, account: str) -> Repaired | NotRepairable:
+        """The operator moves what was put for that time to another buyer."""
+        opened, ns = self.opened(), us(utc(used_at)) * 1_000
+        [view] = opened.reports.records_at(METER.account, ns, ns + 1)
+        right = replace(view.record, account=account)
+        outcome = repair(opened, view, right, self.now())
+        if outcome == Repaired():
+            self.auditor.recorded.moved((METER.account, ns), operator.written(right))
         return outcome
 
     def give_the_licence(self, product: str) -> Given:

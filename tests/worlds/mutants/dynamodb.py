@@ -169,3 +169,7 @@ def take_other_usage_for_a_repair(patch: pytest.MonkeyPatch) -> None:
 
 def overlook_what_usage_names(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(compare_with_ledger, "_naming", lambda book: {})
+
+
+def leave_the_place_of_a_moved_event(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(corrections.DynamoCorrections, "_moved_at_its_place", lambda *arguments: [])

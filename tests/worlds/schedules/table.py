@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from marketplace_metering.jobs.correct import Repaired
 from marketplace_metering.proof.worlds.snapshot import UsageRow
-from tests.worlds.stage import METER, STORAGE, WRONG, Stage
+from tests.worlds.stage import METER, OTHER_BUYER, STORAGE, WRONG, Stage
 
 
 def _put_and_bill(stage: Stage) -> None:
@@ -347,3 +347,36 @@ def a_release_while_another_job_seals(stage: Stage) -> None:
     stage.submit()
     assert sorted(stage.billed().values()) == ["2", "5"]
     stage.end()
+
+
+def an_event_that_was_moved_to_another_buyer(stage: Stage) -> None:
+    """
+    09:11  an application puts e-1 into the table, for the wrong buyer
+    09:20  a person moves it to the right one, before any run has seen it
+    10:06  it is billed to the right one
+    10:20  the application retries its PutItem, and another one records e-1
+    11:06  the one is listed, the other is known: the wrong buyer is billed nothing
+    """
+    stage.now_is("09:11")
+    stage.put(5, EVENT_AT + ".100", event_id="e-1")
+    stage.now_is("09:20")
+    assert stage.move_to_buyer(EVENT_AT + ".100", OTHER_BUYER) == Repaired()
+    _hour(stage, "10:06")
+    _it_is_sent_again(stage)
+    _hour(stage, "11:06")
+    _only_the_right_buyer_is_billed(stage)
+    stage.end()
+
+
+def _it_is_sent_again(stage: Stage) -> None:
+    stage.now_is("10:20")
+    stage.put(5, EVENT_AT + ".100", event_id="e-1")
+    again = stage.made(5, EVENT_AT, event_id="e-1")
+    again.good.clear()
+    stage.write(again)
+
+
+def _only_the_right_buyer_is_billed(stage: Stage) -> None:
+    assert stage.billed() == {}
+    assert stage.billed(METER._replace(account=OTHER_BUYER)) == {"20 09:00": "5"}
+    assert len(stage.listed()) == 1

@@ -89,6 +89,10 @@ class ExpectedItems:
             if version.written == old and version.ended is not None and version.ended < by.began:
                 version.is_replaced = True
 
+    def forget(self, place: Place) -> None:
+        """What was put there stands elsewhere now: a later put begins a history of its own."""
+        del self._versions[place]
+
     def was_overwritten(self, place: Place) -> bool:
         """Whether different usage was written to it."""
         return len({version.written for version in self._versions.get(place, ())}) > 1

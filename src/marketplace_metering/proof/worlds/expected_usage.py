@@ -19,6 +19,7 @@ from marketplace_metering.proof.worlds.timeline import EPOCH
 
 Window = tuple[MeterName, int]
 NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +61,7 @@ class Recorded:
         self._marks = marks
         self.slots = ExpectedItems(marks)
         self._overwritten_before: set[str] = set()
+        self.moved_away: set[tuple[str, int]] = set()  # the buyer and the second
         # Places of plain puts, whose history a restored store does not share with the auditor.
         self._forgotten: set[tuple[str, int]] = set()
         self._in_copy: Counter[Written] = Counter()  # where the store was restored
@@ -212,6 +214,13 @@ class Recorded:
             doubt.is_over = True
             if is_done:
                 self._is_done(doubt)
+
+    def moved(self, place: tuple[str, int], to: Written) -> None:
+        """A person moved to another buyer what an application had put there itself."""
+        self.slots.forget(place)
+        self.corrections[to] += 1
+        account, ns = place
+        self.moved_away.add((account, ns // NS_PER_S))
 
     def may_be_given_back(self, meter: MeterName, hour: int) -> None:
         """Somebody changes usage of it: its window may be released, and nobody need be told."""

@@ -141,6 +141,7 @@ class DynamoCorrections:
                     located.item, f"{corrected.account} {item['create_timestamp']['N']}"
                 )
                 puts = [self._put(moved, located.item), self._put(item, there)]
+                puts += self._moved_at_its_place(old, moved)
             seen = buyer.sealed({}).write(self._names.ledger, buyer)
             if self._calls.transact([*self._note(head, old, now), seen, *puts]) is None:
                 return True
@@ -186,18 +187,35 @@ class DynamoCorrections:
         self, corrected: UsageRecord, item: Attributes
     ) -> tuple[Attributes | None, Attributes]:
         """What stands where usage is moved to, if it is its own event, and the item for there."""
-        event_id, ns = corrected.event_id, corrected.created_ns
+        there, key = self._place(corrected)
+        placed = {**item, **key}
+        return there, placed if there is None else _with_replaced(placed, there)
+
+    def _place(self, record: UsageRecord) -> tuple[Attributes | None, Attributes]:
+        """What knows this event at its place, and the key of the place; None if it is free."""
+        event_id, ns = record.event_id, record.created_ns
         if event_id is not None:
             ns = place_of(event_id, ns)
         for _ in range(PLACES_LOOKED_AT):
-            key = key_of(corrected.account, ns)
+            key = key_of(record.account, ns)
             there = next(self._calls.get(self._names.records, [key]), None)
-            if there is None:
-                return None, {**item, **key}
-            if event_id in events_at(there, ns):
-                return there, _with_replaced({**item, **key}, there)
+            if there is None or event_id in events_at(there, ns):
+                return there, key
             ns = ns + 1 if event_id is None else next_place(ns)
-        raise AssertionError(f"no place for usage of {corrected.account} at {corrected.created_ns}")
+        raise AssertionError(f"no place for usage of {record.account} at {record.created_ns}")
+
+    def _moved_at_its_place(self, old: UsageRecord, moved: Attributes) -> list[dict[str, Any]]:
+        """The event's place says that it was moved, too, where a plain put has put it elsewhere.
+
+        What stays where it stood is not enough: no recorder looks there, and the application's
+        retry of its PutItem overwrites it.
+        """
+        if old.event_id is None:
+            return []
+        there, key = self._place(old)
+        if there is not None and event_stands_at(there) != moved["create_timestamp"]["N"]:
+            return []  # it stands at its place, or is not the one that counts
+        return [self._put({**moved, **key}, there)]
 
     def _has_left(self, there: Attributes) -> bool:
         """Whether the event that is known there was moved away from the buyer, or the second."""

@@ -74,18 +74,11 @@ def _number(name: str, value: object) -> float:
 
 
 def _seconds(name: str, value: object) -> timedelta:
-    return _span(name, value, timedelta(seconds=1))
+    return timedelta(seconds=_number(name, value))
 
 
 def _hours(name: str, value: object) -> timedelta:
-    return _span(name, value, timedelta(hours=1))
-
-
-def _span(name: str, value: object, unit: timedelta) -> timedelta:
-    try:
-        return _number(name, value) * unit
-    except (OverflowError, ValueError):  # beyond what a clock can tell, infinite, or no number
-        raise InvalidSettingError(name, value, "a number, not that large") from None
+    return timedelta(hours=_number(name, value))
 
 
 # The name of each setting, the field of Policy that it sets, and how it is read.

@@ -23,7 +23,7 @@ from marketplace_metering.core.outcome import Fault, Lost, RequestRefused, read_
 
 OPERATION = "BatchMeterUsage"
 # What the errors say goes into the ledger and to people; a proxy's URL may hold its password.
-PASSWORD = re.compile(r"[^\s/\"'@]*:[^\s\"'@]*@")
+PASSWORD = re.compile(r"[^\s/\"'@]+:[^\s/\"'@]*@")
 BAD_PROXY = "The address of the proxy cannot be read: look at HTTPS_PROXY and HTTP_PROXY"
 
 

@@ -250,7 +250,7 @@ class Reports(Protocol):
     """
 
     def balances(self) -> Sequence[Balance]:
-        """The books of each product, recounted from the usage records themselves.
+        """The books of each product, recounted; where others may write, with what is `missing`.
 
         A store without a snapshot of everything may be off while others write; it balances when
         nothing runs. Input that names no readable product stands under the product None.

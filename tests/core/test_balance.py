@@ -23,7 +23,7 @@ PARTS = [
 
 
 def test_the_parts_are_all_that_a_balance_has() -> None:
-    others = {"product", "recorded", "carried", "unreadable_inputs"}
+    others = {"product", "recorded", "carried", "unreadable_inputs", "missing"}
     assert {field.name for field in fields(Balance)} == others | set(PARTS)
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from marketplace_metering.core import ledger
+from marketplace_metering.core.balance import Sum
 from marketplace_metering.core.ledger import Entry, State
 from marketplace_metering.core.outcome import (
     Accepted,
@@ -21,7 +22,7 @@ from marketplace_metering.core.views import EntryFilter
 from tests.dynamodb.faults import PowerCutError
 from tests.dynamodb.world import TwoTables, accept
 from tests.support import steps
-from tests.support.build import PRODUCT, usage
+from tests.support.build import PRODUCT, quantity, usage
 
 
 def not_subscribed(entry: Entry) -> Outcome:
@@ -114,6 +115,16 @@ def test_a_record_without_room_for_words_gets_its_flags(world: TwoTables) -> Non
     assert marked["metering_failed"] is True
     assert "metering_pending" not in marked
     assert "metering_response" not in marked
+
+
+def test_a_billed_record_without_room_for_words_is_in_the_books(world: TwoTables) -> None:
+    key = world.put("09:10", 5, note="x" * 409_350)
+    world.run()
+    assert not world.item(key).keys() & {"metering_pending", "metering_response"}
+    balance = world.balance()
+    assert balance.is_balanced
+    assert balance.recorded == balance.billed == Sum(quantity(5), 1)
+    assert balance.missing == ()
 
 
 def test_released_usage_that_was_marked_is_pending_again(world: TwoTables) -> None:

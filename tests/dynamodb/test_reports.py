@@ -7,6 +7,7 @@ from typing import Any
 
 from marketplace_metering.cli.selecting import find_records
 from marketplace_metering.core.balance import Sum
+from marketplace_metering.core.charter import CHARTER, Charter
 from marketplace_metering.core.hours import NS_PER_MS
 from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import Entry, State
@@ -60,18 +61,70 @@ def test_a_balance_with_something_everywhere(world: TwoTables) -> None:
     assert balance.recorded == Sum(quantity(250), 8)
 
 
-def test_deleted_billed_usage_is_taken_from_the_ledger(world: TwoTables) -> None:
-    from marketplace_metering.adapters.dynamodb import DynamoReports
-
+def test_billed_usage_that_is_deleted_is_named(world: TwoTables) -> None:
     key = world.put("09:10", 5)
     world.put("09:11", 7)
     world.run()
     world.raw.delete_item(TableName=world.names.records, Key=key)
-    [plain] = world.reports.balances()
-    assert not plain.is_balanced, "without retention a missing usage record is news"
-    [balance] = DynamoReports(world.raw, world.names, billed_are_deleted=True).balances()
+    [balance] = world.reports.balances()
+    assert balance.is_balanced, "the ledger says that it was recorded"
+    assert balance.recorded == balance.billed == Sum(quantity(12), 2)
+    [missing] = balance.missing
+    assert (missing.quantity, missing.state, missing.there) == (quantity(5), State.BILLED, None)
+    assert (missing.meter, missing.hour) == (METER, hour("09:00"))
+
+
+def test_usage_that_dynamodb_deleted_in_its_time_is_not_named(world: TwoTables) -> None:
+    key = world.put("09:10", 5)
+    other = world.put("09:11", 7, dimension="parked")
+    world.aws.answer = lambda entry: (
+        NotSubscribed() if entry.window.meter.dimension == "parked" else Accepted("id-1")
+    )
+    world.run()
+    kept = Charter(
+        region="us-east-1",
+        account=None,
+        window_length=timedelta(hours=24),
+        late=LateUsage.CARRY,
+        grace=timedelta(minutes=5),
+        retention=timedelta(days=2),
+    )
+    assert world.store.set_fact(CHARTER, str(kept), None)
+    for deleted in (key, other):
+        world.raw.delete_item(TableName=world.names.records, Key=deleted)
+
+    def named() -> list[str]:
+        [balance] = world.reports.balances()
+        assert balance.is_balanced
+        return [str(each.quantity) for each in balance.missing]
+
+    assert named() == ["5", "7"]
+    world.clock.advance(hours=47)
+    assert named() == ["5", "7"]
+    world.clock.advance(hours=2)
+    assert named() == ["7"], "what is not billed has no date to be deleted at"
+
+
+def test_a_copy_of_a_settled_usage_record_is_no_member(world: TwoTables) -> None:
+    """Marks that somebody copies do not hide usage that nobody was billed for."""
+    key = world.put("09:10", 5)
+    world.run()
+    item = world.raw.get_item(TableName=world.names.records, Key=key)["Item"]
+    copied = {**item, "create_timestamp": {"N": str(int(item["create_timestamp"]["N"]) + 1)}}
+    world.raw.put_item(TableName=world.names.records, Item=copied)
+    [balance] = world.reports.balances()
+    assert not balance.is_balanced
+    assert balance.recorded == Sum(quantity(10), 2)
+
+
+def test_billed_usage_that_is_changed_without_a_retry_is_named(world: TwoTables) -> None:
+    key = world.put("09:10", 5)
+    world.run()
+    world.edit(key, dimension="storage_gb")
+    [balance] = world.reports.balances()
     assert balance.is_balanced
-    assert balance.recorded == Sum(quantity(12), 2)
+    assert balance.recorded == balance.billed == Sum(quantity(5), 1)
+    assert [each.there for each in balance.missing] == [f"storage_gb 5 of product {PRODUCT}"]
 
 
 def test_entries_by_what_is_asked_for(world: TwoTables) -> None:

@@ -25,6 +25,7 @@ from tests.worlds.schedules import (
     edits,
     files,
     lateness,
+    overwritten,
     people,
     places,
     recording,
@@ -804,6 +805,23 @@ MUTATIONS = (
         "a single line of a file is refused, or stops all that is recorded with it",
         limits.dynamodb_state_everything,
         (room.a_line_too_large_for_a_statement,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: what an entry holds was recorded, with anything in its place",
+        "the books never balance again after billed usage was overwritten",
+        dynamodb.count_as_recorded_what_stands_there,
+        (overwritten.usage_of_another_meter_over_what_was_billed,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: usage records that are not there as they were sealed are named",
+        "nobody learns that an application overwrites usage, and some before it is sealed",
+        dynamodb.name_nothing_that_is_missing,
+        (
+            overwritten.usage_of_another_meter_over_what_was_billed,
+            overwritten.usage_over_what_was_billed_of_the_same_meter,
+        ),
         "dynamodb",
     ),
 )

@@ -24,11 +24,14 @@ from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.core.balance import Balance
 from marketplace_metering.core.charter import where
 from marketplace_metering.core.plain_text import one_line
+from marketplace_metering.core.quantity import total
+from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.jobs import copies
 from marketplace_metering.ports import Reports
 
 PARTS = ("recorded", "billed", "presumed", "sealed", "parked", "unresolved", "listed", "pending")
 ALWAYS_SHOWN = ("recorded", "billed", "pending")
+NAMED_MAX = 10
 NOT_READABLE = "(not readable)"  # refused input that names no product
 
 
@@ -41,7 +44,7 @@ def status(session: Session, refused: bool, check: bool, as_json: bool) -> None:
     """Show the books of each product, and whether they balance.
 
     They do if recorded = billed + presumed + sealed + parked + unresolved + listed + pending. Exits
-    with 1 if that does not hold.
+    with 1 if that does not hold. Names usage records that are not in the table as they were sealed.
     """
     balances = session.reports.balances()
     complaint = copies.complaint(session.opened.store, session.opened.mark)
@@ -59,7 +62,8 @@ def status(session: Session, refused: bool, check: bool, as_json: bool) -> None:
 
 def _needs_attention(balance: Balance) -> bool:
     parts = (balance.parked, balance.unresolved, balance.listed)
-    return any(part.records for part in parts) or bool(balance.unreadable_inputs)
+    is_named = bool(balance.unreadable_inputs or balance.missing)
+    return any(part.records for part in parts) or is_named
 
 
 def _as_json(session: Session, balances: Sequence[Balance], refused: bool) -> dict[str, Any]:
@@ -83,6 +87,19 @@ def _balance_json(balance: Balance) -> dict[str, Any]:
         value[part] = {"quantity": str(quantity), "usage_records": records}
     value["carried"] = str(balance.carried)
     value["unreadable_inputs"] = balance.unreadable_inputs
+    value["missing"] = [
+        {
+            "account": each.meter.account,
+            "create_timestamp": timestamp_text(each.created_ns),
+            "dimension": each.meter.dimension,
+            "license_arn": each.meter.license_arn,
+            "quantity": str(each.quantity),
+            "window": str(each.hour),
+            "state": str(each.state),
+            "there": each.there,
+        }
+        for each in balance.missing
+    ]
     return value
 
 
@@ -143,6 +160,27 @@ def _say_listed(balance: Balance) -> None:
     if balance.unreadable_inputs:
         text = f"{name}: {balance.unreadable_inputs:,} refused inputs without a readable quantity"
         say(f"{text}: metering status --refused")
+    _say_missing(name, balance)
+
+
+def _say_missing(name: str, balance: Balance) -> None:
+    missing = balance.missing
+    if not missing:
+        return
+    quantity = total(each.quantity for each in missing)
+    say(
+        f"{name}: {len(missing):,} usage records with quantity {quantity} were sealed, and are not "
+        "in the table as they were sealed. Their windows bill what was sealed; what was put over "
+        "them is metered or listed by itself"
+    )
+    for each in missing[:NAMED_MAX]:
+        there = "nothing stands there now" if each.there is None else f"now {each.there}"
+        say(
+            f"  {each.meter.account} {timestamp_text(each.created_ns)}: {each.meter.dimension} "
+            f"{each.quantity}, {each.state} in the window {each.hour}; {there}"
+        )
+    if len(missing) > NAMED_MAX:
+        say(f"  and {len(missing) - NAMED_MAX:,} more: metering status --json")
 
 
 def _say_refused(reports: Reports) -> None:

@@ -6,6 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from marketplace_metering.core.hours import UsageHour
+from marketplace_metering.core.identity import Meter
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.quantity import ZERO, Quantity, total
 
@@ -22,6 +24,20 @@ class Sum(NamedTuple):
 
 
 NOTHING = Sum()
+
+
+class Missing(NamedTuple):
+    """A usage record that an entry holds, and that is not there any more as it was sealed.
+
+    What the entry bills of it does not change.
+    """
+
+    meter: Meter
+    created_ns: int
+    quantity: Quantity
+    hour: UsageHour  # the entry's
+    state: State
+    there: str | None  # what stands in its place; None: nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +57,7 @@ class Balance:
     refused_input: Sum = NOTHING  # where the quantity can be read
     carried: Quantity = ZERO  # of sealed to written off: used in another hour than billed
     unreadable_inputs: int = 0  # refused input without a quantity that can be read
+    missing: tuple[Missing, ...] = ()  # counted as recorded, because the ledger has it
 
     @property
     def listed(self) -> Sum:
@@ -84,6 +101,7 @@ class _Sums:
     fields: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     carried: int = 0
     unreadable_inputs: int = 0
+    missing: list[Missing] = field(default_factory=list)
 
 
 class Balances:
@@ -113,6 +131,10 @@ class Balances:
             self.add(product, "refused_input", micros)
             self.add(product, "recorded", micros)
 
+    def add_missing(self, missing: Missing) -> None:
+        """A usage record that an entry holds, and that was overwritten or is gone."""
+        self._of[missing.meter.product].missing.append(missing)
+
     def by_product(self) -> list[Balance]:
         """In the order of the product codes; what names none comes last."""
         found = sorted(self._of.items(), key=lambda each: (each[0] is None, each[0] or ""))
@@ -125,5 +147,6 @@ def _balance(product: str | None, sums: _Sums) -> Balance:
         product=product,
         carried=Quantity(sums.carried),
         unreadable_inputs=sums.unreadable_inputs,
+        missing=tuple(sorted(sums.missing, key=lambda each: (each.meter.account, each.created_ns))),
         **fields,
     )

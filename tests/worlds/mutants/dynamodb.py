@@ -11,13 +11,19 @@ from marketplace_metering.adapters.dynamodb import intake
 from marketplace_metering.adapters.dynamodb.items import book_head as heads
 from marketplace_metering.adapters.dynamodb.items import buyer_books, entry, license_owner
 from marketplace_metering.adapters.dynamodb.items.usage_record import EXPIRES, REPLACES
-from marketplace_metering.adapters.dynamodb.operators import corrections
+from marketplace_metering.adapters.dynamodb.operators import (
+    balances,
+    corrections,
+    reports,
+)
 from marketplace_metering.adapters.dynamodb.sealing import (
     compare_with_ledger,
     events,
     operator_retries,
 )
 from marketplace_metering.adapters.dynamodb.settling import change, outcome_marks, write_back
+from marketplace_metering.core.balance import Sum
+from marketplace_metering.core.quantity import total
 
 
 def _without_condition(write: dict[str, Any]) -> dict[str, Any]:
@@ -173,3 +179,21 @@ def overlook_what_usage_names(patch: pytest.MonkeyPatch) -> None:
 
 def leave_the_place_of_a_moved_event(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(corrections.DynamoCorrections, "_moved_at_its_place", lambda *arguments: [])
+
+
+def count_as_recorded_what_stands_there(patch: pytest.MonkeyPatch) -> None:
+    original = balances.count_balances
+
+    def count(*wanted: Any) -> Any:
+        return [
+            replace(each, recorded=Sum(each.recorded.quantity - total(m.quantity for m in gone)))
+            if (gone := each.missing)
+            else each
+            for each in original(*wanted)
+        ]
+
+    patch.setattr(f"{reports.__name__}.count_balances", count)
+
+
+def name_nothing_that_is_missing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(balances, "missing", lambda calls, names, written, now: iter(()))

@@ -10,6 +10,7 @@ from tests.worlds.schedules import (
     edits,
     files,
     lateness,
+    overwritten,
     people,
     places,
     recording,
@@ -51,11 +52,13 @@ MODULES = (
     restoring,
     table,
     edits,
+    overwritten,
 )
 ALL = [each for module in MODULES for each in _of(module)]
 OF_DYNAMODB = (
     *_of(table),
     *_of(edits),
+    *_of(overwritten),
     room.late_usage_with_very_many_sets_of_tags,
     room.a_head_that_would_grow_too_large,
     room.a_line_too_large_for_a_statement,

@@ -127,15 +127,21 @@ class Endings:
             if alarm[:4] not in delivered:
                 raise Violation(f"an alarm was never delivered: {alarm}")
 
-    def check_report(self, balances: Sequence[Balance]) -> None:
-        """What `metering status` recounts comes out even, and bills what AWS bills.
-
-        It recounts the usage records that are there: what PutItem overwrote is not among them.
-        """
-        overwritten = self.auditor.recorded.products_overwritten()
+    def check_report(self, balances: Sequence[Balance], usage: Sequence[UsageRow]) -> None:
+        """What `metering status` recounts comes out even, names what was overwritten after it was
+        sealed, and bills what AWS bills."""
         for balance in balances:
-            if not balance.is_balanced and balance.product not in overwritten:
+            if not balance.is_balanced:
                 raise Violation(f"`metering status` does not balance: {balance}")
+        named = Counter(
+            (each.meter.account, each.created_ns)
+            for balance in balances
+            for each in balance.missing
+        )
+        overwritten = _overwritten(usage)
+        if named != overwritten:
+            said = f"names {named - overwritten} too much and {overwritten - named} too little"
+            raise Violation(f"`metering status` {said} of what was overwritten")
         if self.aws.foreign:
             return  # another program's usage passes for ours where an answer of ours was lost
         told = sum(each.billed.quantity.micros + each.presumed.quantity.micros for each in balances)
@@ -216,6 +222,16 @@ def _codes_of(row: UsageRow, books: Snapshot) -> set[str]:
         return set()
     meters = [used.meter for used in books.usage] + [entry.meter for entry in books.entries]
     return {m.product for m in meters if m.license_arn == arn} - {row.meter.product}
+
+
+def _overwritten(usage: Sequence[UsageRow]) -> Counter[tuple[str, int]]:
+    """At which places entries hold usage that does not stand there any more, and how often.
+
+    What stands there is what no entry holds, or what one of them holds.
+    """
+    held = Counter((row.meter.account, row.created_ns) for row in usage if row.entry is not None)
+    loose = {(row.meter.account, row.created_ns) for row in usage if row.entry is None}
+    return +Counter({place: count - (place not in loose) for place, count in held.items()})
 
 
 def _repeats(row: UsageRow) -> bool:

@@ -251,7 +251,10 @@ class World:
         self.auditor.look(books, self.now_us // 1_000_000)
         self.endings.check_refused_inputs(books)
         self.endings.check_at_rest(books, self.pager.heard)
-        self.endings.check_report(self.shop.open(self.processes[0].clock).reports.balances())
+        reports = self.shop.open(self.processes[0].clock).reports
+        # Nobody else writes into the embedded store.
+        usage = books.usage if self.shop.table is not None else ()
+        self.endings.check_report(reports.balances(), usage)
 
     def back_up(self) -> None:
         """Somebody copies the store, whatever is under way."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -70,8 +70,10 @@ class DynamoReports:
     def balances(self) -> Sequence[Balance]:
         """The books of each product."""
         charter = charter_in(fact.facts(self._calls, self._names.ledger))
-        are_deleted = self._billed_are_deleted or (charter is not None and charter.has_deleted)
-        return count_balances(self._calls, self._names, self._now(), are_deleted)
+        retention = timedelta(0) if self._billed_are_deleted else None
+        if charter is not None and charter.has_deleted:
+            retention = charter.retention
+        return count_balances(self._calls, self._names, self._now(), retention)
 
     def entries(self, which: EntryFilter) -> Iterator[EntryView]:
         """Entries by product, account, dimension and hour."""

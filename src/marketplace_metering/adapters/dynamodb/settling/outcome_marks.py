@@ -165,7 +165,7 @@ def marking(
 
 
 def naming(table: str, covering: Covering, ns: int) -> Statement:
-    """Have the usage record in a member's place name the entry, whatever it says by now."""
+    """Have the usage record in a member's place name the entry, also if it says something else."""
     words = (
         f'UPDATE "{table}" SET "{MARKED_BY}"=? '
         'WHERE "customerAWSAccountId"=? AND "create_timestamp"=?'

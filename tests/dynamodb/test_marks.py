@@ -230,6 +230,32 @@ def test_a_mark_that_is_repeated_gives_no_date_to_be_deleted_at(world: TwoTables
     assert "expires_at" not in world.item(key)
 
 
+def test_a_mark_that_is_repeated_gives_way_to_a_newer_one(world: TwoTables) -> None:
+    """While a retry is answered with the mark of old, AWS turns out to have refused the window."""
+    answers: list[Outcome] = [NoAnswer("timeout"), Duplicate()]
+    world.aws.answer = lambda entry: answers.pop(0)
+    key = world.put("09:10", 5)
+    world.run()
+    entry = world.entry()
+    assert entry.state is State.PRESUMED
+    world.retry(key)
+    other = world.new_store(world.raw)
+
+    def it_is_refused_after_all() -> None:
+        now = world.clock.now()
+        refused = Deferred("throttled")
+        steps.change(
+            other, entry.key, lambda e: ledger.answer(e, 1, refused, now, world.policy), now
+        )
+        other.write_back(None)
+
+    world.client.before("batch_execute_statement", it_is_refused_after_all)
+    world.seal()
+    marked = world.item(key)
+    assert str(marked["metering_response"]).startswith("unresolved: ")
+    assert marked["metering_failed"] is True
+
+
 def test_fractions_of_a_millisecond_and_of_a_unit_are_marked(world: TwoTables) -> None:
     now = world.clock.now()
     plain = usage("09:10", "0.000001")

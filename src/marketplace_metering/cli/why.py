@@ -59,7 +59,8 @@ def why(
         if not views:
             raise Failure(
                 f"no usage record of {account} at {create_timestamp}: metering windows "
-                f"--account {account} lists what is sealed, metering status what is refused"
+                f"--account {account} lists what is sealed, metering status what is refused, or "
+                "was sealed and is not there any more"
             )
         _show_records(session.reports, views, as_json)
     elif product and dimension and hour is not None:

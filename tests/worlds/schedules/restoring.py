@@ -294,7 +294,6 @@ def a_copy_under_a_process_that_records(stage: Stage) -> None:
     stage.restore()
     stage.now_is("09:30")
     stage.use(4, meter=STORAGE)
-    stage.say_restored()
     stage.now_is("10:06")
     stage.seal()
     stage.submit()

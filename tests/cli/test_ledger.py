@@ -244,6 +244,28 @@ def test_an_earlier_versions_ledger_asks_where_its_unanswered_windows_went(
     assert _billed(simulator) == [("us-east-1", 5)]
 
 
+def test_a_region_that_was_mistyped_before_anything_was_sent_can_be_said_again(
+    metering: Metering, simulator: Running
+) -> None:
+    metering("record", "-", stdin=usage(create_timestamp=_hours_ago(2)))
+    _lose(simulator, 5)
+    metering("run")
+    with wiring.open_store("sqlite:///metering.db").store.connection as connection:  # type: ignore[attr-defined]
+        connection.execute("DELETE FROM fact")  # as an earlier version leaves it
+    connection.close()
+    Path("metering.db.mark").unlink()
+    simulator.faults.plan([])
+    assert metering("ledger", "set", "region", "eu-west-1").exit_code == 0
+    assert metering("run").exit_code == 2
+    assert metering("ledger", "set", "region", "us-east-1").exit_code == 0
+    _lose(simulator, 5)
+    assert metering("run").exit_code == 4
+    assert metering("ledger", "set", "region", "eu-west-1").exit_code == 2
+    simulator.faults.plan([])
+    assert metering("run").exit_code == 0
+    assert _billed(simulator) == [("us-east-1", 5)]
+
+
 def test_every_run_says_where(metering: Metering) -> None:
     for command in ("seal", "submit", "run"):
         assert "metering in us-east-1, seller account simulator" in metering(command).stdout

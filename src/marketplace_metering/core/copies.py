@@ -24,6 +24,7 @@ from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import Quantity, total
 from marketplace_metering.core.record import Tags
 
+SENDING = "sending"  # the name of the fact that is compared with the mark
 BEGUN = 0  # the number of a mark of which nothing was sent yet
 
 

@@ -21,6 +21,7 @@ from marketplace_metering.core.charter import (
     contradictions,
     shown,
 )
+from marketplace_metering.core.copies import BEGUN, SENDING
 from marketplace_metering.core.hours import LAST
 from marketplace_metering.core.ledger import Change, Entry, State
 from marketplace_metering.core.policy import InvalidSettingError, Policy
@@ -161,6 +162,8 @@ def change(opened: OpenStore, name: str, wanted: Charter) -> Charter:
 
     Nobody is admitted while it is looked at, and what was admitted before has stored its intent
     before it looks for the last time: so nothing is on its way to the old place afterwards.
+    Where nothing was ever sent by what stands there, it is only what a person said, and may have
+    been a mistake.
     """
     store = opened.store
     before = charter_in(store.facts())
@@ -169,7 +172,7 @@ def change(opened: OpenStore, name: str, wanted: Charter) -> Charter:
         return wanted
     closed = _closed(before, name)
     _set(store, before, closed)
-    left = _unsettled(opened)
+    left = "" if _was_only_said(opened) else _unsettled(opened)
     _set(store, closed, replace(before, changing=None) if left else wanted)
     if left:
         raise CharterError(
@@ -178,6 +181,14 @@ def change(opened: OpenStore, name: str, wanted: Charter) -> Charter:
             "resolve or write-off for what is unresolved; metering windows shows them"
         )
     return wanted
+
+
+def _was_only_said(opened: OpenStore) -> bool:
+    """Whether nothing was ever sent by what the charter says, from this store or its original."""
+    if opened.mark is None or SENDING in opened.store.facts():
+        return False
+    there = opened.mark.read()
+    return there is None or there.sending.number == BEGUN
 
 
 def _closed(charter: Charter, name: str) -> Charter:

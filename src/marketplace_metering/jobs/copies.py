@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from marketplace_metering.core.batch import Batch
 from marketplace_metering.core.copies import (
     BEGUN,
+    SENDING,
     Mark,
     MarkUnusableError,
     Sending,
@@ -30,7 +31,6 @@ from marketplace_metering.ports import HighWaterMark, Ledger, Ports
 
 logger = logging.getLogger("marketplace_metering.jobs.copies")
 
-SENDING = "sending"  # the fact that is compared with the mark
 TOLD = "restore told"  # of which mark people were told
 TRIES = 100  # each is lost to a process that got on
 

@@ -16,7 +16,7 @@ from itertools import islice
 
 from marketplace_metering.core import ledger
 from marketplace_metering.core.charter import charter_in
-from marketplace_metering.core.copies import Mark, Sending, Standing, hold
+from marketplace_metering.core.copies import SENDING, Mark, Sending, Standing, hold
 from marketplace_metering.core.hours import LAST, epoch_ns
 from marketplace_metering.core.ledger import Change, Entry
 from marketplace_metering.core.plan import Plan, Unstorable
@@ -24,7 +24,7 @@ from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import ZERO, Quantity, total
 from marketplace_metering.core.record_rules import latest_plausible_ns
 from marketplace_metering.core.views import Gone
-from marketplace_metering.jobs.copies import SENDING, known_sending, look
+from marketplace_metering.jobs.copies import known_sending, look
 from marketplace_metering.ports import Clock, HighWaterMark, OpenStore, Store
 
 RESTORED = "restored"  # the fact: what a person said last, and what was held

@@ -121,11 +121,12 @@ class SimulatedAws:
         meter = MeterName(product, window.buyer, window.dimension, window.license_arn)
         return self._first_to_send((meter, window.hour))[0]
 
-    def _first_to_send(self, window: Window) -> Window:
+    def _first_to_send(self, window: Window, is_sent: bool = True) -> Window:
         meter, hour = window
         if meter.license_arn is None:
             return window
-        return self._first.setdefault((meter._replace(product=""), hour), window)
+        name = meter._replace(product=""), hour
+        return self._first.setdefault(name, window) if is_sent else self._first.get(name, window)
 
     def draw_faults(self, windows: Windows) -> list[str]:
         """What the next request meets; the simulator behind it is told."""
@@ -180,8 +181,10 @@ class SimulatedAws:
             body = {"UsageRecords": [{**usage, "LicenseArn": meter.license_arn}]}
         before = len(self.simulator.accepted)
         self.simulator.answer(OPERATION, body, at(self.now_us()))
-        self.foreign |= {(meter, hour), self._first_to_send((meter, hour))}
-        if len(self.simulator.accepted) > before:
+        was_accepted = len(self.simulator.accepted) > before
+        first = self._first_to_send((meter, hour), is_sent=was_accepted)
+        self.foreign |= {(meter, hour), first}
+        if was_accepted:
             self.elsewhere.add((meter, hour))
             self.tell(f"another program meters {meter} in hour {hour}")
 

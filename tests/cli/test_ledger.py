@@ -266,6 +266,20 @@ def test_a_region_that_was_mistyped_before_anything_was_sent_can_be_said_again(
     assert _billed(simulator) == [("us-east-1", 5)]
 
 
+def test_a_change_that_broke_off_is_said_by_status(metering: Metering) -> None:
+    metering("run")
+    store = wiring.open_store("sqlite:///metering.db").store
+    before = store.facts()["charter"]
+    after = before.replace('"changing": null', '"changing": "region 12ab"')
+    assert store.set_fact("charter", after, before)
+    assert metering("run").exit_code == 2
+    shown = metering("status", "--check")
+    assert shown.exit_code == 3
+    assert "metering ledger set region VALUE" in shown.stderr
+    assert metering("ledger", "set", "region", "us-east-1").exit_code == 0
+    assert metering("status", "--check").exit_code == 0
+
+
 def test_every_run_says_where(metering: Metering) -> None:
     for command in ("seal", "submit", "run"):
         assert "metering in us-east-1, seller account simulator" in metering(command).stdout

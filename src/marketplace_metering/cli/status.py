@@ -47,17 +47,30 @@ def status(session: Session, refused: bool, check: bool, as_json: bool) -> None:
     with 1 if that does not hold. Names usage records that are not in the table as they were sealed.
     """
     balances = session.reports.balances()
-    complaint = copies.complaint(session.opened.store, session.opened.mark)
+    said = (copies.complaint(session.opened.store, session.opened.mark), _broken_off(session))
+    complaints = [each for each in said if each is not None]
     if as_json:
         print_json(_as_json(session, balances, refused))
     else:
         _show(session, balances, refused)
-    if complaint is not None:
+    for complaint in complaints:
         note(complaint, style="red")
     if not all(balance.is_balanced for balance in balances):
         sys.exit(FAILED)
-    if check and (complaint or any(_needs_attention(balance) for balance in balances)):
+    if check and (complaints or any(_needs_attention(balance) for balance in balances)):
         sys.exit(ATTENTION)
+
+
+def _broken_off(session: Session) -> str | None:
+    """What every run says while a person's change of the ledger is not done."""
+    charter = session.charter
+    if charter is None or charter.changing is None:
+        return None
+    name = charter.changing.partition(" ")[0]
+    return (
+        f"a change of the ledger's {name} broke off, and nothing is sealed or sent until it is "
+        f"said again: metering ledger set {name} VALUE"
+    )
 
 
 def _needs_attention(balance: Balance) -> bool:

@@ -7,6 +7,7 @@ the same on an emulator. Both functions get so little time that they have to go 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +30,7 @@ from tests.support.stand_in import StandIn
 OF_ONE_BUYER = 5_000  # in one hour
 OTHER_BUYERS = 1_100
 PER_WINDOW = 50
+EXPIRED = 600
 BACKLOG = OF_ONE_BUYER + OTHER_BUYERS * PER_WINDOW
 PAGE = 8_700  # as many of them as an index page holds
 MS_PER_HOUR = 3_600_000
@@ -67,10 +69,10 @@ class BacklogWorld:
         """A context with so much time left."""
         return Context(self.clock, self.clock.now() + timedelta(seconds=seconds))
 
-    def record(self, buyer: str, count: int) -> None:
-        """Plain usage records of nine o'clock."""
+    def record(self, buyer: str, count: int, times: Iterable[int] | None = None) -> None:
+        """Plain usage records of nine o'clock, if no other times are given."""
         puts: list[dict[str, Any]] = []
-        for number, at in zip(range(count), self._times, strict=False):
+        for number, at in zip(range(count), times or self._times, strict=False):
             quantity = 1 + number % 7
             self.recorded[buyer] += quantity * 1_000_000
             item = {
@@ -94,6 +96,39 @@ def world(monkeypatch: pytest.MonkeyPatch) -> BacklogWorld:
     monkeypatch.setattr(app, "job_app", made.app)
     monkeypatch.setattr(app, "processor_app", made.app)
     return made
+
+
+def test_very_many_windows_that_have_expired(
+    world: BacklogWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is due is sent first. Each run ends by itself, rings, and the next one goes on."""
+    for number in range(EXPIRED):
+        world.record(f"{number:012d}", 1)
+    job.handler({}, world.context(seconds=900))
+    world.clock.advance(hours=26)
+    now_ms = int(world.clock.now().timestamp() * 1_000)
+    world.record("9" * 12, 1, [now_ms - MS_PER_HOUR])
+    job.handler({}, world.context(seconds=900))
+    world.bell.rings = 1
+    transact = world.client.transact_write_items
+
+    def slow(**wanted: Any) -> Any:
+        world.clock.advance(seconds=0.5)
+        return transact(**wanted)
+
+    monkeypatch.setattr(world.client, "transact_write_items", slow)
+    runs = 0
+    while world.bell.rings:
+        world.bell.rings = 0
+        runs += 1
+        context = world.context(seconds=180)
+        processor.handler(event("doorbell"), context)
+        assert context.get_remaining_time_in_millis() > 0, "Lambda would have killed it"
+        assert [each.window.buyer for each in world.simulator.accepted] == ["9" * 12]
+    assert runs > 1
+    reports = DynamoReports(world.client, world.names, now=world.clock.now)
+    (books,) = reports.balances()
+    assert books.is_balanced
 
 
 def test_sixty_thousand_usage_records_are_billed_run_by_run(world: BacklogWorld) -> None:

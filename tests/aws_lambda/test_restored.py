@@ -48,7 +48,7 @@ def test_the_job_fails_and_people_are_told_once(restored: LambdaWorld) -> None:
 def test_the_processor_counts_a_failed_run_and_keeps_the_doorbell_free(
     restored: LambdaWorld, log_lines: Lines, measured: Lines
 ) -> None:
-    """A message that came back would keep every other ring waiting for 18 minutes."""
+    """A message that came back would keep every other ring waiting for minutes."""
     answer = processor.handler(event("doorbell"), restored.context(180))
 
     assert answer == {"batchItemFailures": []}

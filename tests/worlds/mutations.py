@@ -19,6 +19,7 @@ from tests.worlds.mutants import planner as planning
 from tests.worlds.mutants import restoring as copying
 from tests.worlds.mutants import room as limits
 from tests.worlds.mutants import store as storing
+from tests.worlds.mutants import time_limits as timing
 from tests.worlds.schedules import (
     Schedule,
     answers,
@@ -35,6 +36,7 @@ from tests.worlds.schedules import (
     sealing,
     sending,
     table,
+    time_limits,
 )
 
 SwitchOff = Callable[[pytest.MonkeyPatch], None]
@@ -211,6 +213,25 @@ MUTATIONS = (
         "usage that AWS refused is refused once more when it is right",
         late.correct_as_if_new,
         (lateness.usage_that_is_repaired_after_its_window,),
+    ),
+    # Time
+    Mutation(
+        "what is due is sent before what has expired is settled",
+        "a function is killed while it settles, again and again, and nothing is ever sent",
+        timing.settle_before_sending,
+        (time_limits.a_processor_that_is_killed_while_it_settles_what_expired,),
+    ),
+    Mutation(
+        "what has expired is settled in steps that look at the clock",
+        "a function is killed in the middle, and its queue stands still until SQS gives up on it",
+        timing.settle_without_a_look_at_the_clock,
+        (time_limits.a_processor_whose_time_is_over_while_it_settles,),
+    ),
+    Mutation(
+        "alarms are told and confirmed page by page",
+        "a function that is killed tells all of them again, and is killed again",
+        timing.tell_all_at_once,
+        (time_limits.alarms_for_more_than_there_is_time,),
     ),
     # Room
     Mutation(

@@ -28,7 +28,7 @@ from marketplace_metering.jobs.admit import chartered
 from marketplace_metering.jobs.copies import admitted
 from marketplace_metering.ports import Ports
 
-EXPIRED_PER_STEP = 100  # between two looks at the clock
+EXPIRED_PER_STEP = 25  # between two looks at the clock; each may be a transaction of its own
 # Even where sending takes all the time there is, so that nothing waits for ever. A run that has to
 # end at some instant ends this much later at most.
 SETTLING_TIME = timedelta(seconds=5)
@@ -97,6 +97,9 @@ class _Run:
     failures_in_a_row: int = 0
     is_stopped: bool = False
 
+    def is_over(self, until: datetime | None) -> bool:
+        return until is not None and self.ports.clock.now() >= until
+
     def at_least(self, time: timedelta) -> datetime | None:
         """When the run has to end, or so much later than now."""
         return None if self.until is None else max(self.until, self.ports.clock.now() + time)
@@ -108,15 +111,15 @@ class _Run:
         while step := list(islice(keys, EXPIRED_PER_STEP)):
             self.change(step, lambda entry: ledger.expire(entry, now), now)
             self.on_progress(self.report)
-            if self.should_stop() or (until is not None and self.ports.clock.now() >= until):
+            if self.should_stop() or self.is_over(until):
                 return
 
     def send_all_due(self) -> None:
         while not self.is_stopped:
-            now = self.ports.clock.now()
-            if self.should_stop() or (self.until is not None and now >= self.until):
+            if self.should_stop() or self.is_over(self.until):
                 self.report.stop = Stop.BUDGET
                 return
+            now = self.ports.clock.now()
             due = self.ports.store.due(now, self.policy, self.report.blocked_products)
             if due:
                 self.send(fill(due))
@@ -168,6 +171,8 @@ class _Run:
                 case _ as never:
                     assert_never(never)
             self.on_progress(self.report)
+            if self.is_over(self.until):
+                return  # the halves that are left are due again
 
     def begin(self, batch: Batch) -> Batch | None:
         """Log the intent (rule 6) and leave out what was settled or ran out of time meanwhile."""
@@ -224,7 +229,8 @@ class _Run:
             self.stop(Stop.NO_ANSWER, said)
         else:
             pause = self.policy.retry_first * (1 << (self.failures_in_a_row - 1))
-            self.ports.clock.sleep(pause.total_seconds())
+            left = pause if self.until is None else self.until - self.ports.clock.now()
+            self.ports.clock.sleep(max(min(pause, left), timedelta(0)).total_seconds())
 
     def stop(self, why: Stop, said: str) -> None:
         self.is_stopped = True

@@ -20,6 +20,7 @@ from tests.worlds.schedules import (
     sealing,
     sending,
     table,
+    time_limits,
 )
 from tests.worlds.stage import Stage
 
@@ -46,6 +47,7 @@ MODULES = (
     lateness,
     rules,
     sending,
+    time_limits,
     answers,
     people,
     places,

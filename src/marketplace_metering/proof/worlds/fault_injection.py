@@ -9,7 +9,7 @@ catch it, as nothing can catch a power cut.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Protocol
 
@@ -53,8 +53,14 @@ class Steps(Protocol):
         """Inside a transaction of a store that lets nobody else in: only the process may die."""
 
 
+def _never() -> bool:
+    return False
+
+
 class Perils:
     """Decides by seed what happens at which step; see `Steps`."""
+
+    is_out_of_time: Callable[[], bool] = staticmethod(_never)  # whether the run is killed now
 
     def __init__(self, random: Random, one_in: Mapping[str, int], world: Intervening) -> None:
         self._random = random
@@ -84,6 +90,9 @@ class Perils:
 
     def between(self, place: str) -> None:
         """See `Steps`."""
+        if self.is_out_of_time():
+            self.faults["killed by the time-out"] += 1
+            self._crash(place, ", its time is over")
         match self._due():
             case "crash":
                 self._crash(place)

@@ -87,6 +87,7 @@ class Mix:
     suspensions: int = 0
     leaves: bool = False
     full_books: int = 0  # how often there is no room for a book for some hours
+    limit_s: int = 0  # how long a function may run before it is killed; 0 is for ever
     late_percent: int = 20
     repeat_percent: int = 10
     edits: int = 0  # how often somebody changes a usage record in the table itself
@@ -147,7 +148,8 @@ def draw(seed: int) -> Mix:
     full_books = _chance_of_its_own("full books", seed).choice((0, 0, 0, 0, 1, 3))
     # Where a copy is to be held whole, there has to be room for all of it.
     full_books = 0 if mix.restores else full_books
-    mix = replace(mix, shared_events=shared_events, full_books=full_books)
+    limit_s = _chance_of_its_own("time limit", seed).choice((0, 0, 0, 0, 180, 60, 10))
+    mix = replace(mix, shared_events=shared_events, full_books=full_books, limit_s=limit_s)
     mix = mix if mix.restores or mix.foreign_windows else replace(mix, moves=moves)
     return _with_late_usage(mix, random)
 

@@ -38,6 +38,7 @@ class Lateness:
         self._marks = marks
         self._begun: dict[Place, int] = {}  # the earliest write
         self._done: dict[Place, int] = {}  # the latest one
+        self._edited: set[Place] = set()
         self._looks: list[tuple[int, int]] = []  # the hour, and from when on all know that
         self._had_window: set[Place] = set()  # its own one, at some time
         self._sealed: dict[tuple[MeterName, int], int] = {}  # windows, and when they were seen
@@ -52,6 +53,14 @@ class Lateness:
         """The store has all of it."""
         for place in _places(drawn):
             self._done[place] = now_us
+
+    def edited(self, row: UsageRow) -> None:
+        """Somebody changed it in the table itself."""
+        self._edited.add(_place(row))
+
+    def put_again(self, drawn: Input) -> None:
+        """Over what was edited, and may be billed, an application's put is a use of its own."""
+        self._done.update(dict.fromkeys(self._edited.intersection(_places(drawn)), NEVER))
 
     def looked(self, began_us: int, now_us: int, report: SealReport) -> None:
         """A run looked at everything, and nobody else did anything meanwhile."""

@@ -168,6 +168,7 @@ class Person:
         recorded = self.auditor.recorded
         for each in (row.meter, meter):
             recorded.may_be_given_back(each, row.hour)
+        self.auditor.lateness.edited(row)
         version = recorded.slots.begin(place, old._replace(meter=meter), edits=old)
         is_done = False
         try:

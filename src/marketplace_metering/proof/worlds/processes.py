@@ -11,10 +11,11 @@ from marketplace_metering.core.ledger import Alarm
 from marketplace_metering.core.policy import Policy, Scope
 from marketplace_metering.jobs.deliver_alarms import deliver_alarms
 from marketplace_metering.jobs.seal import SealReport, seal
-from marketplace_metering.jobs.submit import SubmitReport, submit
+from marketplace_metering.jobs.submit import Stop, SubmitReport, submit
 from marketplace_metering.ports import OpenStore, Ports
 from marketplace_metering.proof.worlds.aws import Line, name_of
 from marketplace_metering.proof.worlds.fault_injection import Steps
+from marketplace_metering.proof.worlds.time_limit import TimeLimit
 from marketplace_metering.proof.worlds.timeline import at
 
 
@@ -70,9 +71,10 @@ def job(
     scope: Scope,
     marks: Counter[str],
     on_sealed: Callable[[SealReport], None],
+    limit: TimeLimit,
 ) -> str:
     """The metering job: seal, then tell people."""
-    report = seal(ports, policy, scope)
+    report = seal(ports, policy, scope, limit.end_of_work(ports.clock.now()))
     on_sealed(report)
     marks.update(f"usage waits: {why}" for why, count in report.waiting_records.items() if count)
     marks["book contended to the end of a run"] += report.contended_books
@@ -80,9 +82,17 @@ def job(
     return _sealed(report) + (f"; {told} alarms delivered" if told else "")
 
 
-def processor(ports: Ports, policy: Policy, marks: Counter[str]) -> str:
-    """The metering processor: submit, then tell people."""
-    report = submit(ports, policy)
+def processor(
+    ports: Ports,
+    policy: Policy,
+    marks: Counter[str],
+    limit: TimeLimit,
+    ring: Callable[[], None],
+) -> str:
+    """The metering processor: submit, ring again if there was no time for all, then tell people."""
+    report = submit(ports, policy, limit.end_of_work(ports.clock.now()))
+    if report.stop is Stop.BUDGET and report.requests:
+        ring()
     marks[f"submit stops: {report.stop}"] += 1
     told = deliver_alarms(ports)
     return _submitted(report) + (f"; {told} alarms delivered" if told else "")

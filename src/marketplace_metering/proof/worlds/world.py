@@ -36,6 +36,7 @@ from marketplace_metering.proof.worlds.shared_events import SharedEvents
 from marketplace_metering.proof.worlds.shells import ELSEWHERE, HOME, Caller, Stack, draw_shell
 from marketplace_metering.proof.worlds.snapshot import Snapshot
 from marketplace_metering.proof.worlds.stores import OpenShop
+from marketplace_metering.proof.worlds.time_limit import TimeLimit
 from marketplace_metering.proof.worlds.timeline import Story, at, us
 
 DEPTH_MAX = 3  # runs inside runs
@@ -64,6 +65,8 @@ class World:
         self._serial = 0
         self._seen = (-1, -1)
         self.perils = perils or Perils(_random("perils", mix), mix.one_in, self)
+        self.limit = TimeLimit(mix.limit_s, lambda: self.now_us)
+        self.perils.is_out_of_time = self.limit.is_over
         self.cast = cast = cast or draw_cast(mix, _random("cast", mix))
         self.aws = SimulatedAws(mix, cast, _random("aws", mix), lambda: self.now_us, self.tell)
         self.auditor = Auditor(self.aws, mix)
@@ -188,6 +191,7 @@ class World:
         is_done = False
         self.depth += 1
         self._under_way.append(self.now_us)
+        self.limit.begin(kind)
         self._kinds.append(kind)
         process.is_busy = True
         try:
@@ -226,6 +230,7 @@ class World:
             process.is_busy = False
             process.marketplace.told.clear()
             self._under_way.pop()
+            self.limit.end()
             self._kinds.pop()
             self.depth -= 1
         self.look()
@@ -318,13 +323,13 @@ class World:
             if is_alone and self.runs.total() == runs:
                 lateness.looked(began_us, self.now_us, report)
 
-        if self.run(name, lambda ports, _: job(ports, policy, scope, marks, sealed)):
+        if self.run(name, lambda ports, _: job(ports, policy, scope, marks, sealed, self.limit)):
             self.ring()
 
     def submit(self) -> None:
         """The metering processor."""
         marks, policy = self.auditor.marks, self._policy()
-        self.run("submits", lambda ports, _: processor(ports, policy, marks))
+        self.run("submits", lambda ports, _: processor(ports, policy, marks, self.limit, self.ring))
 
     def _policy(self) -> Policy:
         """What the settings of the next run say."""

@@ -168,6 +168,7 @@ def heal(world: World) -> None:
     world.tell("the faults end")
     world.perils.is_calm = True
     world.aws.is_calm = True
+    world.limit.seconds = 0
     world.shop.heal()
     world.say_restored()
     world.move(only_deploy=True)

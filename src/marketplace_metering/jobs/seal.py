@@ -35,6 +35,7 @@ class SealReport:
     waiting_records: Counter[Waits] = field(default_factory=Counter)
     unstorable: list[UnstorableBook] = field(default_factory=list)  # they cost only themselves
     contended_books: int = 0  # others kept changing them: they are sealed by the next run
+    is_partial: bool = False  # of some book, not all could be read: the next run sees the rest
     is_cut_short: bool = False  # the run was to end before every book was looked at
 
     def count(self, done: Plan) -> None:
@@ -112,6 +113,7 @@ def _seal_once(
         plans = [plan(book, groups, now, policy, scope, looking.hour) for book, groups in step]
         for each in plans:
             looking.saw(each)
+            report.is_partial |= each.book.is_partial
             for group, why in each.waiting:
                 report.waiting_records[why] += group.record_count
         plans = [

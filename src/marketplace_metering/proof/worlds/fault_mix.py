@@ -98,6 +98,10 @@ class Mix:
         """When the faults end."""
         return self.starts_at + timedelta(hours=self.hours)
 
+    def chance(self, name: str) -> Random:
+        """Of its own for each part: one that draws more leaves the others as they were."""
+        return _chance_of_its_own(name, self.seed)
+
     @property
     def faults(self) -> list[str]:
         """The kinds of faults that are on."""

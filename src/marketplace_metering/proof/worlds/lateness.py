@@ -64,7 +64,8 @@ class Lateness:
 
     def looked(self, began_us: int, now_us: int, report: SealReport) -> None:
         """A run looked at everything, and nobody else did anything meanwhile."""
-        is_whole = not (report.is_cut_short or report.contended_books or report.unstorable)
+        is_left = bool(report.contended_books or report.unstorable)
+        is_whole = not (is_left or report.is_partial or report.is_cut_short)
         if is_whole and not report.waiting_records[Waits.NO_WINDOW]:
             certain_us = began_us - self.skew_s * 1_000_000 - self.grace_us - A_MINUTE_US
             self._looks.append((certain_us // HOUR_US - 1, now_us))

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from random import Random
 
 from marketplace_metering.core.charter import charter_in
 from marketplace_metering.core.policy import Policy, Scope
@@ -55,7 +54,7 @@ class World:
         self, mix: Mix, open_shop: OpenShop, cast: Cast | None = None, perils: Perils | None = None
     ) -> None:
         self.mix = mix
-        self.random = _random("world", mix)
+        self.random = mix.chance("world")
         self.now_us = us(mix.starts_at)
         self.depth = 0
         self.story = Story()
@@ -64,11 +63,11 @@ class World:
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._serial = 0
         self._seen = (-1, -1)
-        self.perils = perils or Perils(_random("perils", mix), mix.one_in, self)
+        self.perils = perils or Perils(mix.chance("perils"), mix.one_in, self)
         self.limit = TimeLimit(mix.limit_s, lambda: self.now_us)
         self.perils.is_out_of_time = self.limit.is_over
-        self.cast = cast = cast or draw_cast(mix, _random("cast", mix))
-        self.aws = SimulatedAws(mix, cast, _random("aws", mix), lambda: self.now_us, self.tell)
+        self.cast = cast = cast or draw_cast(mix, mix.chance("cast"))
+        self.aws = SimulatedAws(mix, cast, mix.chance("aws"), lambda: self.now_us, self.tell)
         self.auditor = Auditor(self.aws, mix)
         self.endings = Endings(mix, cast, self.aws, self.auditor)
         self._under_way: list[int] = []  # when each of the runs began, one inside the other
@@ -78,16 +77,16 @@ class World:
         self.waits_for_word = False  # for a person to say what a restored store is
         self.stack = Stack()
         self.shell: Caller | None = None  # who runs next, if it is not the stack
-        self._shells = _random("shells", mix)
-        self._edits = _random("edits", mix)
+        self._shells = mix.chance("shells")
+        self._edits = mix.chance("edits")
         self.person = Person(
             self.random, self.auditor, self.endings, self.aws, lambda: self._under_way[0]
         )
         if mix.other_code_percent:
-            self.person.codes = _random("codes of licences", mix)
-        self.writers = Writers(mix, cast, _random("writers", mix))
+            self.person.codes = mix.chance("codes of licences")
+        self.writers = Writers(mix, cast, mix.chance("writers"))
         self.auditor.recorded.inputs = self.writers.inputs
-        self.shared = SharedEvents(cast, self.writers, _random("shared events", mix))
+        self.shared = SharedEvents(cast, self.writers, mix.chance("shared events"))
         self.shop = open_shop(self.perils, mix.seed)
         self.auditor.recorded.parts_are_kept = self.shop.keeps_parts_of_inputs
         self.auditor.lateness.index_lags = self.shop.index_lags
@@ -445,8 +444,3 @@ class World:
             "the console",
             lambda ports, opened: self.person.edit_something(self.shop, ports.clock, self._edits),
         )
-
-
-def _random(name: str, mix: Mix) -> Random:
-    """Chance of its own for each part: one that draws more leaves the others as they were."""
-    return Random(f"{name} {mix.seed}")  # noqa: S311 - repeatable, no secrets

@@ -58,6 +58,10 @@ class Lateness:
         """Somebody changed it in the table itself."""
         self._edited.add(_place(row))
 
+    def was_edited(self, row: UsageRow) -> bool:
+        """Whether somebody changed what stands at its place."""
+        return _place(row) in self._edited
+
     def put_again(self, drawn: Input) -> None:
         """Over what was edited, and may be billed, an application's put is a use of its own."""
         self._done.update(dict.fromkeys(self._edited.intersection(_places(drawn)), NEVER))

@@ -135,8 +135,10 @@ class Auditor:
         fault = self.lateness.fault_in(books, (now_s + 1) * 1_000_000, is_carried)
         if fault is not None:
             raise Violation(fault)
-        if books.vanishing and not self.waits_for_word:
-            raise Violation(f"unbilled usage may be deleted by the store: {books.vanishing[0]}")
+        # What was edited there and back stands for two uses; the one that is billed may be deleted.
+        vanishing = [row for row in books.vanishing if not self.lateness.was_edited(row)]
+        if vanishing and not self.waits_for_word:
+            raise Violation(f"unbilled usage may be deleted by the store: {vanishing[0]}")
         self._check_members(books)
         self._check_windows(books.entries)
         self._check_events(books)
@@ -242,10 +244,11 @@ class Auditor:
         self._check_sums(books)
 
     def _is_accepted_elsewhere(self, window: Window) -> bool:
-        """Whether a lost store had sent that hour of the licence, by another product code: a copy
-        does not know whose it was, and AWS is not told."""
+        """Whether a lost store or another program had sent that hour of the licence, by another
+        product code: a copy does not know whose it was, and AWS is not told."""
         meter, hour = window
-        if meter.license_arn is None or not self.billed_units.is_restored:
+        is_possible = self.billed_units.is_restored or window in self._aws.foreign
+        if meter.license_arn is None or not is_possible:
             return False
         return any(
             hour == other_hour and meter._replace(product=other.product) == other

@@ -14,7 +14,6 @@ from marketplace_metering.proof.worlds.stores import Shop
 def hand_over(drawn: Input, shop: Shop, auditor: Auditor, ports: Ports, opened: OpenStore) -> str:
     """Do it as the application would; answers what became of it, for the story."""
     if drawn.is_put and shop.table is not None:
-        auditor.lateness.put_again(drawn)
         if drawn.event is not None:
             drawn.event.is_put = True
         for piece, written in zip(drawn.pieces, drawn.says, strict=True):

@@ -55,16 +55,12 @@ class Lateness:
             self._done[place] = now_us
 
     def edited(self, row: UsageRow) -> None:
-        """Somebody changed it in the table itself."""
+        """Somebody changed it in the table: what an application puts there again is other usage."""
         self._edited.add(_place(row))
 
     def was_edited(self, row: UsageRow) -> bool:
         """Whether somebody changed what stands at its place."""
         return _place(row) in self._edited
-
-    def put_again(self, drawn: Input) -> None:
-        """Over what was edited, and may be billed, an application's put is a use of its own."""
-        self._done.update(dict.fromkeys(self._edited.intersection(_places(drawn)), NEVER))
 
     def looked(self, began_us: int, now_us: int, report: SealReport) -> None:
         """A run looked at everything, and nobody else did anything meanwhile."""
@@ -84,7 +80,8 @@ class Lateness:
         """Whether no run can have been early enough to miss it."""
         latest_us = (row.hour + 1) * HOUR_US + self.grace_us + A_MINUTE_US
         done_us = self._done.get(_place(row), NEVER)
-        return not self.index_lags and done_us <= latest_us - self.skew_s * 1_000_000
+        is_known = not self.index_lags and not self.was_edited(row)
+        return is_known and done_us <= latest_us - self.skew_s * 1_000_000
 
     def is_late(self, row: UsageRow) -> bool:
         """Whether its hour had certainly been looked through, and its window sealed, before.

@@ -794,6 +794,13 @@ MUTATIONS = (
         "dynamodb",
     ),
     Mutation(
+        "DynamoDB: what is given back leaves the name of another entry",
+        "usage that was edited there and back is billed in two dimensions",
+        dynamodb.name_what_is_given_back,
+        (edits.an_edit_there_and_back_under_a_mark_that_halts,),
+        "dynamodb",
+    ),
+    Mutation(
         "DynamoDB: what may be other usage gives no window back",
         "usage that was sealed is not billed because other usage was put in its place",
         dynamodb.take_other_usage_for_a_repair,

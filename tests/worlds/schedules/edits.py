@@ -420,3 +420,35 @@ def an_edit_of_what_was_put_over_usage_of_a_third_meter(stage: Stage) -> None:
     stage.seal()
     assert stage.entry("09:00", METER).state == "released"
     assert stage.entry("09:00", STORAGE).state == "parked"
+
+
+def an_edit_there_and_back_under_a_mark_that_halts(stage: Stage) -> None:
+    """
+    10:06  the buyer is not subscribed: 5 requests are parked and marked
+    10:30  storage is made of them: a job gives the window back, is about to mark that, and halts
+           another job seals the storage, and it is billed; requests are made of it once more
+           the first job goes on
+    11:06  it is the storage that was billed still: listed, and not billed as requests
+    """
+    _put_and_seal(stage)
+    stage.aws_will("suspended")
+    stage.submit()
+    stage.now_is("10:30")
+    _edit(stage, is_retried=True)
+    client = stage.shop.client  # type: ignore[attr-defined]
+    execute = client.batch_execute_statement
+
+    def halts(**wanted: object) -> object:
+        del client.batch_execute_statement
+        stage.seal()
+        stage.submit()
+        assert stage.billed(STORAGE) == {"20 09:00": "5"}
+        _edit(stage, is_retried=True)
+        return execute(**wanted)
+
+    client.batch_execute_statement = halts
+    stage.seal()
+    assert "batch_execute_statement" not in vars(client)
+    _next_hour(stage)
+    assert (stage.billed(), stage.billed(STORAGE)) == ({}, {"20 09:00": "5"})
+    stage.end()

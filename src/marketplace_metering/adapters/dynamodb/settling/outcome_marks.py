@@ -148,8 +148,14 @@ def marking(
         responses.append(text(str(covering.place)))
     it_says_what_was_sealed = '"productCode"=? AND "dimension"=? AND "quantity"=?'
     license_arn = covering.entry.window.meter.license_arn if isinstance(covering, Stored) else None
+    conditions = []
     if license_arn is not None:
         it_says_what_was_sealed += ' AND "licenseArn"=?'
+        conditions.append(text(license_arn))
+    if mark.fate is Fate.PENDING and isinstance(covering, Stored) and covering.names is Names.ALL:
+        # Edited away and back, it may be another entry's by now: what is given back takes no name.
+        it_says_what_was_sealed += f' AND "{MARKED_BY}"=?'
+        conditions.append(text(str(covering.place)))
     words = (
         f'UPDATE "{table}" {steps}{flags} WHERE "customerAWSAccountId"=? '
         f'AND "create_timestamp"=? AND {it_says_what_was_sealed}'
@@ -160,7 +166,7 @@ def marking(
         [*responses, *values, text(book.account)],
         text(book.product),
         text(book.dimension),
-        [] if license_arn is None else [text(license_arn)],
+        conditions,
     )
 
 

@@ -110,11 +110,18 @@ class Endings:
             if entry.state == "parked" and not self._refusal_cause(entry.meter, entry.reason or ""):
                 raise Violation(f"{where} is parked without a cause: {entry.reason}")
 
-    def check_at_rest(self, books: Snapshot, delivered: Collection[tuple[object, ...]]) -> None:
-        """In the end: nothing is open, and what is unbilled could not have been billed."""
+    def check_at_rest(
+        self, books: Snapshot, delivered: Collection[tuple[object, ...]], now_s: int
+    ) -> None:
+        """In the end: nothing is open, and what is unbilled could not have been billed.
+
+        What was carried in the last rounds is parked up to a deadline of its own.
+        """
         self.auditor.marks.update(f"alarm: {alarm.kind}" for alarm in books.alarms)
         for entry in books.entries:
-            self._check_end(entry)
+            is_young = entry.state == "parked" and entry.deadline_s > now_s
+            if not is_young or not self._refusal_cause(entry.meter, entry.reason or ""):
+                self._check_end(entry)
         for row in books.usage:
             if row.entry is None:
                 self._check_uncovered(row, _codes_of(row, books))

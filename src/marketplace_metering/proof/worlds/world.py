@@ -43,6 +43,7 @@ PROCESSES = 5
 OVERLAPS_MAX = 60  # each has steps of its own, with overlaps in them: no world is to explode
 STEPS_MAX = 400_000  # far beyond any honest world: something does not end
 RETRY_AFTER_S = 400
+MICROSECOND = timedelta(microseconds=1)
 SAYS_RESTORED = "says restored"
 Work = Callable[[Ports, OpenStore], str]
 
@@ -254,7 +255,7 @@ class World:
         """What must hold in the end."""
         self.auditor.look(books, self.now_us // 1_000_000)
         self.endings.check_refused_inputs(books)
-        self.endings.check_at_rest(books, self.pager.heard)
+        self.endings.check_at_rest(books, self.pager.heard, self.now_us // 1_000_000)
         reports = self.shop.open(self.processes[0].clock).reports
         # Nobody else writes into the embedded store.
         usage = books.usage if self.shop.table is not None else ()
@@ -416,9 +417,10 @@ class World:
                 self.write(what, "shares")
 
         for number, each in enumerate(handed_over):
-            # The first comes now, or what only comes after the world's end is sealed too late.
+            # All of it comes before the world's end, or what is sealed then has no time to settle.
             span = self.shared.later() if number else timedelta(0)
-            self.later(span, partial(come, each))
+            ends_us = max(self.now_us, us(self.mix.ends_at) - 1)
+            self.at(min(self.now_us + span // MICROSECOND, ends_us), partial(come, each))
 
     def _may_be_billed(self, repeated: Input) -> bool:
         """Whether nobody can know any more that an input was billed: a restored store has lost it,

@@ -120,7 +120,9 @@ class WriteBack:
         shown: set[Place] = set()
         # Lists: what is marked leaves the index while it is being read.
         for part in portions(rows, ENTRIES_READ_AHEAD):
+            # One that changes meanwhile may come twice, and a request may not name it twice.
             places = [place for place in map(keys.place_of, part) if place not in shown]
+            places = list(dict.fromkeys(places))
             shown.update(places)
             yield from places
         yield from (place for place in own if place not in shown)

@@ -790,7 +790,10 @@ MUTATIONS = (
         "DynamoDB: of several entries with a usage record's time the one that it names decides",
         "it passes for other usage, and is billed once more whenever it is edited",
         dynamodb.overlook_what_usage_names,
-        (edits.an_edit_of_what_was_put_over_usage_of_a_third_meter,),
+        (
+            edits.an_edit_of_what_was_put_over_usage_of_a_third_meter,
+            edits.an_edit_of_what_was_put_over_usage_of_its_new_meter,
+        ),
         "dynamodb",
     ),
     Mutation(

@@ -422,6 +422,32 @@ def an_edit_of_what_was_put_over_usage_of_a_third_meter(stage: Stage) -> None:
     assert stage.entry("09:00", STORAGE).state == "parked"
 
 
+def an_edit_of_what_was_put_over_usage_of_its_new_meter(stage: Stage) -> None:
+    """
+    10:06  5 requests are sent, and no answer comes; 10:07 the buyer is suspended: parked and marked
+    10:10  5 storage are put in their place: other usage; 10:20 parked and marked as well
+    10:30  requests are made of that: it is the window of storage that is given back
+    """
+    _put_and_seal(stage)
+    stage.aws_will("request lost")
+    stage.submit()
+    stage.now_is("10:07")
+    stage.aws_will("suspended")
+    stage.submit()
+    stage.now_is("10:10")
+    stage.put(5, used_at="09:10", meter=STORAGE)
+    stage.now_is("10:20")
+    stage.seal()
+    stage.aws_will("suspended")
+    stage.submit()
+    stage.now_is("10:30")
+    _edit(stage, is_retried=True)
+    stage.now_is("11:06")
+    stage.seal()
+    assert stage.entry("09:00", STORAGE).state == "released"
+    stage.end()
+
+
 def an_edit_there_and_back_under_a_mark_that_halts(stage: Stage) -> None:
     """
     10:06  the buyer is not subscribed: 5 requests are parked and marked

@@ -137,7 +137,6 @@ class Person:
             for row in books.usage
             if row.meter.dimension in LISTED
             and row.created_ns not in shared
-            and not self.auditor.lateness.was_edited(row)  # each is edited once
             and (row.meter.account, row.created_ns) in slots
             and written_in(row) in slots.may_stand_there((row.meter.account, row.created_ns))
         ]

@@ -22,6 +22,7 @@ from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.buyer_books import Buyer
 from marketplace_metering.adapters.dynamodb.items.keys import Place
+from marketplace_metering.adapters.dynamodb.items.versions import put_after
 from marketplace_metering.core.hours import NS_PER_HOUR, NS_PER_S, UsageHour
 from marketplace_metering.core.identity import Meter, Window
 from marketplace_metering.core.ledger import EntryKey
@@ -167,16 +168,7 @@ class Head:
 
     def write(self, table: str, before: Head) -> dict[str, Any]:
         """The part of a transaction that replaces `before` by this head."""
-        nobody_changed_the_book = "#version = :before"
-        nobody_opened_the_book = "attribute_not_exists(pk)"
-        put: dict[str, Any] = {"TableName": table, "Item": self._item()}
-        if before.version == 0:
-            put["ConditionExpression"] = nobody_opened_the_book
-        else:
-            put["ConditionExpression"] = nobody_changed_the_book
-            put["ExpressionAttributeNames"] = {"#version": "version"}
-            put["ExpressionAttributeValues"] = {":before": number(before.version)}
-        return {"Put": put}
+        return put_after(before.version, table, self._item())
 
     def _item(self) -> Attributes:
         covers = json.dumps(self.covers, separators=(",", ":"))

@@ -17,6 +17,7 @@ from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, nu
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.keys import Place
+from marketplace_metering.adapters.dynamodb.items.versions import put_after
 from marketplace_metering.core.identity import BookKey
 
 HOURS_KEPT = 31 * 24  # by then every window is marked, and its members name it
@@ -47,16 +48,7 @@ class BuyerBooks:
 
     def write(self, table: str, before: BuyerBooks) -> dict[str, Any]:
         """The part of a transaction that replaces `before` by these."""
-        nobody_sealed_usage_of_the_buyer = "#version = :before"
-        nobody_ever_did = "attribute_not_exists(pk)"
-        put: dict[str, Any] = {"TableName": table, "Item": self.item()}
-        if before.version == 0:
-            put["ConditionExpression"] = nobody_ever_did
-        else:
-            put["ConditionExpression"] = nobody_sealed_usage_of_the_buyer
-            put["ExpressionAttributeNames"] = {"#version": "version"}
-            put["ExpressionAttributeValues"] = {":before": number(before.version)}
-        return {"Put": put}
+        return put_after(before.version, table, self.item())
 
     def item(self) -> Attributes:
         """As it is stored."""

@@ -261,8 +261,9 @@ def _compare_book(
     # The live entry decides, not an earlier one; or what owes marks, the latest first.
     for covering in sorted([*own, *(each for each in others if not _is_live(each))], key=_order):
         look.into(covering, members.said(covering), look.doubtful)
-    # What its own book holds no more, another one may; the first one is looked into last, and the
-    # one that a usage record names itself has the last word.
+    # What its own book holds no more, another one may; the first one is looked into last. The one
+    # that a usage record names itself has the last word: its own book may hold what stood there
+    # before it.
     decided = {ns for ns, match in look.doubtful.items() if not match.is_free}
     elsewhere = sorted(filter(_is_live, others), key=_order, reverse=True)
     for covering in elsewhere:
@@ -270,7 +271,7 @@ def _compare_book(
     naming = _naming(book)
     for covering in elsewhere:
         named = naming.get(str(covering.place), {})
-        look.into(covering, members.said(covering), decided, named)
+        look.into(covering, members.said(covering), (), named)
     comparison.held[key] = look.held
     comparison.given_back[key] = look.given_back
     comparison.doubtful.extend(look.doubtful.values())

@@ -402,6 +402,16 @@ def test_a_retry_below_botocore_hides_what_an_earlier_try_did(machine: Machine) 
     assert isinstance(read_failure(raised.value), Lost)
 
 
+def test_where_tries_cannot_be_counted_nothing_is_certain(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An SDK in which the function that tries has another name."""
+    ours = api(http(machine.closed_port()))
+    assert isinstance(ours.submit(BATCH), RequestRefused)
+    monkeypatch.setattr(failed_calls, "_URLOPEN", None)
+    assert isinstance(ours.submit(BATCH), Lost)
+
+
 # --- Credentials: requests, but none of ours ------------------------------------------------------
 
 

@@ -454,6 +454,12 @@ MUTATIONS = (
         (people.a_write_off_of_what_may_be_billed,),
     ),
     Mutation(
+        "a person's word holds for what the person saw",
+        "what AWS bills is written off, because it was parked when the command began",
+        entry.judge_what_nobody_has_seen,
+        (people.a_write_off_of_what_is_settled_meanwhile,),
+    ),
+    Mutation(
         "an alarm is stored with its cause",
         "a crash in between silences it",
         storing.store_alarms_afterwards,
@@ -794,6 +800,13 @@ MUTATIONS = (
             edits.an_edit_of_what_was_put_over_usage_of_a_third_meter,
             edits.an_edit_of_what_was_put_over_usage_of_its_new_meter,
         ),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: nothing is decided while the index shows an older mark than the table",
+        "it passes for other usage than its own entry's, and is billed in two dimensions",
+        dynamodb.believe_an_old_picture_of_a_mark,
+        (edits.an_edit_whose_mark_the_index_does_not_show,),
         "dynamodb",
     ),
     Mutation(

@@ -107,8 +107,13 @@ def _change(
     decide: Callable[[Entry], Change | None],
     now: datetime,
 ) -> Sequence[Entry]:
-    keys = [view.entry.key for view in opened.reports.entries(which)]
-    changed = opened.store.change(keys, decide, now)
+    seen = {view.entry.key: view.entry.state for view in opened.reports.entries(which)}
+
+    def decide_what_was_seen(entry: Entry) -> Change | None:
+        # Of what was sent or settled meanwhile the person knows nothing: AWS may bill it now.
+        return decide(entry) if entry.state is seen[entry.key] else None
+
+    changed = opened.store.change(list(seen), decide_what_was_seen, now)
     # What is free again is pending, and people see what became of the rest.
     opened.store.write_back(None)
     return changed

@@ -10,7 +10,7 @@ import pytest
 from marketplace_metering.adapters.dynamodb import intake
 from marketplace_metering.adapters.dynamodb.items import book_head as heads
 from marketplace_metering.adapters.dynamodb.items import buyer_books, entry, license_owner
-from marketplace_metering.adapters.dynamodb.items.usage_record import EXPIRES, REPLACES
+from marketplace_metering.adapters.dynamodb.items.usage_record import EXPIRES, MARKED_BY, REPLACES
 from marketplace_metering.adapters.dynamodb.operators import (
     balances,
     corrections,
@@ -175,6 +175,16 @@ def take_other_usage_for_a_repair(patch: pytest.MonkeyPatch) -> None:
 
 def overlook_what_usage_names(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(compare_with_ledger, "_naming", lambda book: {})
+
+
+def believe_an_old_picture_of_a_mark(patch: pytest.MonkeyPatch) -> None:
+    original = operator_retries._is_as_shown
+
+    def is_as_shown(item: Any, match: Any, now: Any) -> bool:
+        named = item.get(MARKED_BY, {}).get("S")
+        return original(item, match._replace(named=named), now)
+
+    patch.setattr(operator_retries, "_is_as_shown", is_as_shown)
 
 
 def leave_the_place_of_a_moved_event(patch: pytest.MonkeyPatch) -> None:

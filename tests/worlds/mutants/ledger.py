@@ -10,6 +10,7 @@ import pytest
 from marketplace_metering.core import ledger
 from marketplace_metering.core.ledger import AfterRelease, Change, State
 from marketplace_metering.core.outcome import Accepted, Refused
+from marketplace_metering.jobs import correct
 
 
 def _given_back(entry: Any, members: AfterRelease) -> Change:
@@ -91,6 +92,16 @@ def write_off_anything(patch: pytest.MonkeyPatch) -> None:
         return original(replace(entry, refused=entry.begun), author, why, now)
 
     patch.setattr(ledger, "write_off", write_off)
+
+
+def judge_what_nobody_has_seen(patch: pytest.MonkeyPatch) -> None:
+    def change(opened: Any, which: Any, decide: Any, now: Any) -> Any:
+        keys = [view.entry.key for view in opened.reports.entries(which)]
+        changed = opened.store.change(keys, decide, now)
+        opened.store.write_back(None)
+        return changed
+
+    patch.setattr(correct, "_change", change)
 
 
 def forget_late_refusals(patch: pytest.MonkeyPatch) -> None:

@@ -289,15 +289,8 @@ def a_put_of_another_meter_while_others_wait_for_their_marks(stage: Stage) -> No
     stage.end()
 
 
-def an_edit_while_a_job_reads(stage: Stage) -> None:
-    """
-    10:07  5 requests are sealed and edited. A job has read the pending index; before it looks into
-           the buyer's books, the window is sent, and all of its marks are written
-           the books say who has it all the same: listed, not billed as storage
-    """
-    _put_and_seal(stage)
-    stage.now_is("10:07")
-    _edit(stage)
+def _send_while_a_job_reads(stage: Stage) -> None:
+    """A job has read the pending index when all that is due is sent and marked; then it goes on."""
     client = stage.shop.client  # type: ignore[attr-defined]
     query = client.query
 
@@ -310,9 +303,49 @@ def an_edit_while_a_job_reads(stage: Stage) -> None:
 
     client.query = and_then_it_is_sent
     stage.seal()
+    assert "query" not in vars(client)
+
+
+def an_edit_while_a_job_reads(stage: Stage) -> None:
+    """
+    10:07  5 requests are sealed and edited. A job has read the pending index; before it looks into
+           the buyer's books, the window is sent, and all of its marks are written
+           the books say who has it all the same: listed, not billed as storage
+    """
+    _put_and_seal(stage)
+    stage.now_is("10:07")
+    _edit(stage)
+    _send_while_a_job_reads(stage)
     assert (stage.billed(), stage.billed(STORAGE)) == ({"20 09:00": "5"}, {})
     _next_hour(stage)
     assert (stage.billed(), stage.billed(STORAGE)) == ({"20 09:00": "5"}, {})
+    assert _is_listed(stage)
+    stage.end()
+
+
+def an_edit_whose_mark_the_index_does_not_show(stage: Stage) -> None:
+    """
+    10:06  5 storage are billed and marked
+    10:10  5 requests are put in their place: other usage; 10:20 they are sealed
+    10:21  they are edited to a third meter. A job has read that; before it looks into the buyer's
+           books, the requests are billed, and their name is put on what stands there
+           the job does not take it for other usage, put over the storage: it decides nothing
+    11:06  listed
+    """
+    stage.now_is("09:10")
+    stage.put(5, meter=STORAGE)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.submit()
+    stage.now_is("10:10")
+    stage.put(5, used_at="09:10")
+    stage.now_is("10:20")
+    stage.seal()
+    stage.now_is("10:21")
+    _edit(stage, dimension=WRONG.dimension)
+    _send_while_a_job_reads(stage)
+    _next_hour(stage)
+    assert (stage.billed(), stage.billed(STORAGE)) == ({"20 09:00": "5"}, {"20 09:00": "5"})
     assert _is_listed(stage)
     stage.end()
 

@@ -53,6 +53,22 @@ def a_write_off_of_what_may_be_billed(stage: Stage) -> None:
     stage.end()
 
 
+def a_write_off_of_what_is_settled_meanwhile(stage: Stage) -> None:
+    """
+    11:07  09:00 is parked, and its latest attempt has no answer
+    21 10:06  the operator gives up what is parked. While the command runs, the window expires: it
+              is unresolved, and nobody has looked for that one at AWS: it stays
+    """
+    _parked_with_an_answer_lost(stage)
+    stage.now_is("21 10:06")
+    stage.before("change", stage.submit)
+    which = EntryFilter(state=State.PARKED)
+    assert not write_off(stage.opened(), which, "me", "too little", stage.now())
+    stage.look()
+    assert stage.entry("09:00").state == "unresolved"
+    stage.end()
+
+
 def a_release_decided_on_a_copy(stage: Stage) -> None:
     """
     10:06  09:00 is sealed; AWS is not reached all day

@@ -8,7 +8,7 @@ time. Writes whose process died may have happened or not.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -118,8 +118,11 @@ class ExpectedItems:
             )
         }
 
-    def fault_in(self, usage: Iterable[UsageRow]) -> str | None:
-        """What is wrong with the usage records at these places, if anything is."""
+    def fault_in(self, usage: Iterable[UsageRow], held: Container[str] = ()) -> str | None:
+        """What is wrong with the usage records at these places, if anything is.
+
+        Entries that are held for a person after a restore are not billed.
+        """
         found: defaultdict[Place, list[UsageRow]] = defaultdict(list)
         for row in usage:
             found[row.meter.account, row.created_ns].append(row)
@@ -127,12 +130,14 @@ class ExpectedItems:
             if place not in found and any(version.is_certain for version in versions):
                 return f"recorded usage is gone: {versions[-1].written}"
         for place, rows in found.items():
-            fault = self._fault_at(place, rows)
+            fault = self._fault_at(place, rows, held)
             if fault is not None:
                 return fault
         return None
 
-    def _fault_at(self, place: Place, rows: list[UsageRow]) -> str | None:
+    def _fault_at(
+        self, place: Place, rows: list[UsageRow], held_for_a_person: Container[str]
+    ) -> str | None:
         known = {each.written for each in self._versions[place] if not each.is_replaced}
         loose = [row for row in rows if row.entry is None]
         held = [row for row in rows if row.entry is not None]
@@ -144,8 +149,8 @@ class ExpectedItems:
         may_hold_both = self.is_ledger_restored
         if (len(books) < len(held) and not may_hold_both) or len(loose) > 1:
             return f"one usage record is there twice: {rows}"
-        versions, contents = self._versions[place], {written_in(row) for row in held}
-        if self._is_billed_too_often(versions, contents) and not may_hold_both:
+        billed = {written_in(row) for row in held if row.entry not in held_for_a_person}
+        if self._is_billed_too_often(self._versions[place], billed) and not may_hold_both:
             return f"one use is billed in two books, because it was edited between them: {rows}"
         standing = {written_in(row) for row in loose or held}
         if not standing & self.may_stand_there(place):

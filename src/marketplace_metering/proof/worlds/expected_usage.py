@@ -7,7 +7,7 @@ guide's table, and by repairs, whose process may die before anybody knows whethe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -85,8 +85,11 @@ class Recorded:
         """Of whose usage something was overwritten, also before the store was restored."""
         return self._overwritten_before | self.slots.products_overwritten()
 
-    def fault_in(self, usage: Iterable[UsageRow]) -> str | None:
-        """Every usage record is there once, and nothing that nobody wrote: else what is wrong."""
+    def fault_in(self, usage: Iterable[UsageRow], held: Container[str] = ()) -> str | None:
+        """Every usage record is there once, and nothing that nobody wrote: else what is wrong.
+
+        Entries that are held for a person after a restore are not billed.
+        """
         recorded: Counter[Written] = Counter()
         put: list[UsageRow] = []
         for row in usage:
@@ -96,7 +99,7 @@ class Recorded:
                 continue
             else:
                 recorded[written_in(row)] += 1
-        fault = self.slots.fault_in(put)
+        fault = self.slots.fault_in(put, held)
         if fault is not None:
             return fault
         expected = self.expected()

@@ -123,12 +123,14 @@ class Auditor:
 
     def look(self, books: Snapshot, now_s: int) -> None:
         """After a run: the store's books against ours."""
+        held: set[str] = set()
         if self.billed_units.is_restored:
+            held = {entry.name for entry in books.entries if entry.state == "unresolved"}
             twice = self.billed_units.look(self._new, books)
             if twice is not None:
                 raise Violation(twice)
         self._new.clear()
-        fault = self.recorded.fault_in(books.usage)
+        fault = self.recorded.fault_in(books.usage, held)
         if fault is not None:
             raise Violation(fault)
         is_carried = self.mix.policy.late == "carry" or self.billed_units.is_restored

@@ -47,8 +47,9 @@ class Match(NamedTuple):
 
     book: BookKey
     ns: int
-    group: GroupKey  # these two as the index shows it
+    group: GroupKey  # these three as the index shows it
     micros: int
+    named: str | None  # the place that its mark names
     covering: Covering
     said: SealedContent  # when it was sealed
 
@@ -203,6 +204,7 @@ class _Lookup:
 
     key: BookKey
     pending: Mapping[int, tuple[GroupKey, int]]
+    marked_by: Mapping[int, str]
     given_back: set[int]
     held: set[int] = field(default_factory=set)
     doubtful: dict[int, Match] = field(default_factory=dict)
@@ -227,7 +229,9 @@ class _Lookup:
                 case Verdict.HELD:
                     self.held.add(ns)
                 case Verdict.DOUBTFUL:
-                    self.doubtful[ns] = Match(self.key, ns, group, micros, covering, said[ns])
+                    named = self.marked_by.get(ns)
+                    doubt = Match(self.key, ns, group, micros, named, covering, said[ns])
+                    self.doubtful[ns] = doubt
 
 
 def _compare_book(
@@ -257,7 +261,7 @@ def _compare_book(
     given_back = {
         ns for ns, place in marks.items() if place and _is_released(members.found.get(place))
     }
-    look = _Lookup(key, pending, given_back)
+    look = _Lookup(key, pending, book.marked_by, given_back)
     # The live entry decides, not an earlier one; or what owes marks, the latest first.
     for covering in sorted([*own, *(each for each in others if not _is_live(each))], key=_order):
         look.into(covering, members.said(covering), look.doubtful)

@@ -186,10 +186,14 @@ def _releasing(entry: Entry) -> Change | None:
 
 
 def _is_as_shown(item: Attributes, match: Match, now: datetime) -> bool:
-    """Whether the usage record is pending and says what the index shows of it."""
+    """Whether the usage record is pending and says what the index shows of it.
+
+    Its mark with it: who looks into the ledger goes by the entry that it names.
+    """
     found = parse(item, now)
     return (
         isinstance(found, UsageRecord)  # which it is only while it is pending
+        and item.get(MARKED_BY, {}).get("S") == match.named
         and found.meter.book_key == match.book
         and GroupKey(found.license_arn, found.hour.number, found.tags) == match.group
         and found.micros == match.micros

@@ -49,7 +49,7 @@ from marketplace_metering.proof.worlds.listings import POISON, Buyer, Cast
 from marketplace_metering.proof.worlds.processes import Process
 from marketplace_metering.proof.worlds.snapshot import EntryRow, MeterName, Snapshot, UsageRow
 from marketplace_metering.proof.worlds.stores import OpenShop, Shop
-from marketplace_metering.proof.worlds.timeline import at, us
+from marketplace_metering.proof.worlds.timeline import HOUR_US, at, us
 from marketplace_metering.proof.worlds.world import World
 from marketplace_metering.simulator import FaultySimulator, Readings
 from marketplace_metering.simulator.faults import Fault, Scheduled
@@ -194,7 +194,7 @@ class Stage(World):
 
     def _mix_is(self, mix: Mix) -> None:
         self.mix = self.endings.mix = self.auditor.mix = mix
-        self.auditor.lateness.skew_s = mix.skew_s
+        self.auditor.lateness.off_s = mix.off_s
 
     def reads(self, **readings: Any) -> None:
         """AWS reads its rules so."""
@@ -451,7 +451,7 @@ class Stage(World):
 
     def entry(self, hour: str, meter: MeterName = METER) -> EntryRow:
         """The latest entry of a window."""
-        wanted = us(utc(hour)) // world_run.HOUR_US
+        wanted = us(utc(hour)) // HOUR_US
         found = [e for e in self.books.entries if (e.meter, e.hour) == (meter, wanted)]
         assert found, f"no entry of {meter} in {hour}"
         return found[-1]

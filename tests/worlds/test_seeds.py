@@ -95,6 +95,7 @@ FAULTS = frozenset(
         "account refused",
         "product refused",
         "clock step",
+        "clock hours ahead",
         "records unprocessed",
         "results missing",
         "doubled",

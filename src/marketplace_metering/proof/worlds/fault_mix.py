@@ -77,6 +77,7 @@ class Mix:
     outages: tuple[Span, ...] = ()  # hours in which every request fares alike
     wakes: Wakes = Wakes()
     skew_s: int = 0  # how far a clock may be off
+    ahead_s: int = 0  # and how far ahead, until the faults end
     person_every_h: int = 0  # a person corrects something about so often; 0 is never
     shared_events: int = 0  # that come in several ways
     no_seals: Span | None = None  # in which the schedule starts no job
@@ -97,6 +98,11 @@ class Mix:
     def ends_at(self) -> datetime:
         """When the faults end."""
         return self.starts_at + timedelta(hours=self.hours)
+
+    @property
+    def off_s(self) -> int:
+        """How far ahead a clock may be."""
+        return max(self.skew_s, self.ahead_s)
 
     def chance(self, name: str) -> Random:
         """Of its own for each part: one that draws more leaves the others as they were."""
@@ -145,6 +151,7 @@ def draw(seed: int) -> Mix:
         shells=random.choice((0, 0, 0, 6, 20)),
         edits=_chance_of_its_own("edits", seed).choice((0, 0, 0, 2, 6, 20)),
         other_code_percent=_chance_of_its_own("codes", seed).choice((0, 0, 0, 5, 40)),
+        ahead_s=_chance_of_its_own("clocks", seed).choice((0,) * 10 + (3_600, 18_000)),
     )
     # A restored ledger is where it was, and another program's windows where that program is.
     moves = random.choice((0, 0, 0, 2, 4))

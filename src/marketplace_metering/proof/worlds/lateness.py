@@ -18,8 +18,8 @@ from marketplace_metering.core.policy import Policy
 from marketplace_metering.jobs.seal import SealReport
 from marketplace_metering.proof.worlds.applications import Input
 from marketplace_metering.proof.worlds.snapshot import MeterName, Snapshot, UsageRow
+from marketplace_metering.proof.worlds.timeline import HOUR_US
 
-HOUR_US = 3_600_000_000
 A_MINUTE_US = 60_000_000
 LIKE_CLOCKS_S = 30  # clocks this close take each other's word
 REJECTED = "late usage of product"  # in the reason of a refusal by setting
@@ -30,10 +30,10 @@ Place = tuple[str, int]  # the buyer and the second
 class Lateness:
     """Remembers when everything was recorded, and when everything had been looked through."""
 
-    def __init__(self, policy: Policy, skew_s: int, marks: Counter[str]) -> None:
+    def __init__(self, policy: Policy, off_s: int, marks: Counter[str]) -> None:
         self.grace_us = policy.grace // timedelta(microseconds=1)
         self._length_us = policy.window_length // timedelta(microseconds=1)
-        self.skew_s = skew_s
+        self.off_s = off_s
         self.index_lags = False  # what is recorded may be invisible for any time
         self._marks = marks
         self._begun: dict[Place, int] = {}  # the earliest write
@@ -67,7 +67,7 @@ class Lateness:
         is_left = bool(report.contended_books or report.unstorable)
         is_whole = not (is_left or report.is_partial or report.is_cut_short)
         if is_whole and not report.waiting_records[Waits.NO_WINDOW]:
-            certain_us = began_us - self.skew_s * 1_000_000 - self.grace_us - A_MINUTE_US
+            certain_us = began_us - self.off_s * 1_000_000 - self.grace_us - A_MINUTE_US
             self._looks.append((certain_us // HOUR_US - 1, now_us))
 
     def lose(self) -> None:
@@ -81,7 +81,7 @@ class Lateness:
         latest_us = (row.hour + 1) * HOUR_US + self.grace_us + A_MINUTE_US
         done_us = self._done.get(_place(row), NEVER)
         is_known = not self.index_lags and not self.was_edited(row)
-        return is_known and done_us <= latest_us - self.skew_s * 1_000_000
+        return is_known and done_us <= latest_us - self.off_s * 1_000_000
 
     def is_late(self, row: UsageRow) -> bool:
         """Whether its hour had certainly been looked through, and its window sealed, before.
@@ -92,7 +92,7 @@ class Lateness:
         expires_us = (row.hour + 1) * HOUR_US + self._length_us
         closed_us = min(expires_us, self._sealed.get((row.meter, row.hour), NEVER))
         return (
-            self.skew_s <= LIKE_CLOCKS_S
+            self.off_s <= LIKE_CLOCKS_S
             and closed_us <= begun_us
             and any(hour >= row.hour and from_us <= begun_us for hour, from_us in self._looks)
         )

@@ -205,7 +205,7 @@ class Endings:
         readings = self.mix.readings
         if meter.dimension not in self.cast.prices[meter.product]:
             return "no such dimension"
-        off_s = self.mix.skew_s + self.longest_hold_s + A_MOMENT_S
+        off_s = self.mix.off_s + self.longest_hold_s + A_MOMENT_S
         if OUT_OF_TIME in said and off_s >= self.mix.policy.safety_margin.total_seconds():
             return "a process was halted before its call, or its clock is wrong"
         if OUT_OF_TIME in said and self.auditor.may_seal_open_hours:

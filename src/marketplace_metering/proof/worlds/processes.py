@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from marketplace_metering.core.ledger import Alarm
 from marketplace_metering.core.policy import Policy, Scope
@@ -14,26 +13,9 @@ from marketplace_metering.jobs.seal import SealReport, seal
 from marketplace_metering.jobs.submit import Stop, SubmitReport, submit
 from marketplace_metering.ports import OpenStore, Ports
 from marketplace_metering.proof.worlds.aws import Line, name_of
+from marketplace_metering.proof.worlds.clocks import SkewedClock
 from marketplace_metering.proof.worlds.fault_injection import Steps
 from marketplace_metering.proof.worlds.time_limit import TimeLimit
-from marketplace_metering.proof.worlds.timeline import at
-
-
-@dataclass(slots=True)
-class SkewedClock:
-    """A clock that is off by some microseconds; see `ports.Clock`."""
-
-    now_us: Callable[[], int]
-    offset_us: int
-    pass_s: Callable[[float], None]
-
-    def now(self) -> datetime:
-        """What this process takes for the present instant."""
-        return at(self.now_us() + self.offset_us)
-
-    def sleep(self, seconds: float) -> None:
-        """The world goes on meanwhile."""
-        self.pass_s(seconds)
 
 
 class Pager:

@@ -58,7 +58,7 @@ class Auditor:
         self.states: dict[str, str] = {}
         self.marks: Counter[str] = Counter()
         self.recorded = Recorded(self.marks)
-        self.lateness = Lateness(mix.policy, mix.skew_s, self.marks)
+        self.lateness = Lateness(mix.policy, mix.off_s, self.marks)
         self.billed_units = BilledUnits()
         self.waits_for_word = False  # nobody has said yet what a restored store is
         self._new: list[tuple[Window, Accepted]] = []  # since the books were looked at
@@ -201,7 +201,7 @@ class Auditor:
             names.add(entry.name)
             if entry.name not in self._frozen:
                 self.marks.update(_peculiarities(entry))
-                is_over = (entry.hour + 1) * 3_600 <= now_s + self.mix.skew_s
+                is_over = (entry.hour + 1) * 3_600 <= now_s + self.mix.off_s
                 is_held = self.billed_units.is_restored and entry.state == "unresolved"
                 if not is_over and not self.may_seal_open_hours and not is_held:
                     raise Violation(f"an hour that is not over was sealed: {_said(entry)}")

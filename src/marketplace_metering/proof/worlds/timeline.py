@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOUR_US = 3_600_000_000
 
 
 def at(now_us: int) -> datetime:

@@ -23,13 +23,14 @@ from marketplace_metering.jobs.seal import SealReport
 from marketplace_metering.ports import OpenStore, Ports
 from marketplace_metering.proof.worlds.applications import Input, Writers
 from marketplace_metering.proof.worlds.aws import ANSWERED, Line, SimulatedAws
+from marketplace_metering.proof.worlds.clocks import Clocks, SkewedClock
 from marketplace_metering.proof.worlds.fault_injection import Crash, Perils
 from marketplace_metering.proof.worlds.fault_mix import Mix
 from marketplace_metering.proof.worlds.handing_over import hand_over
 from marketplace_metering.proof.worlds.listings import Cast, draw_cast
 from marketplace_metering.proof.worlds.liveness import Endings
 from marketplace_metering.proof.worlds.operator import Person
-from marketplace_metering.proof.worlds.processes import Pager, Process, SkewedClock, job, processor
+from marketplace_metering.proof.worlds.processes import Pager, Process, job, processor
 from marketplace_metering.proof.worlds.safety import Auditor, Violation
 from marketplace_metering.proof.worlds.shared_events import SharedEvents
 from marketplace_metering.proof.worlds.shells import ELSEWHERE, HOME, Caller, Stack, draw_shell
@@ -61,6 +62,7 @@ class World:
         self.story = Story()
         self.runs: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
+        self.clocks = Clocks(mix, self.random, self.faults)
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._serial = 0
         self._seen = (-1, -1)
@@ -95,7 +97,7 @@ class World:
         self.processes = [self._process(number) for number in range(PROCESSES)]
 
     def _process(self, number: int) -> Process:
-        clock = SkewedClock(self._tick, self._draw_offset_us(), self.pass_s)
+        clock = SkewedClock(self._tick, self.clocks.draw_us(), self.pass_s)
         return Process(f"process {number}", clock, Line(self.aws, self.perils, self.pass_s))
 
     # Time
@@ -147,14 +149,11 @@ class World:
 
     def step_clock(self) -> None:
         """See `fault_injection.Intervening`."""
-        if self.mix.skew_s:
+        if self.mix.off_s:
             self.faults["clock step"] += 1
             process = self.random.choice(self.processes)
-            process.clock.offset_us = self._draw_offset_us()
+            process.clock.offset_us = self.clocks.draw_us()
             self.tell(f"the clock of {process.name} is set")
-
-    def _draw_offset_us(self) -> int:
-        return self.random.randint(-self.mix.skew_s * 1_000_000, self.mix.skew_s * 1_000_000)
 
     def _held_up_since(self, began_us: int) -> None:
         held_s = (self.now_us - began_us) / 1_000_000

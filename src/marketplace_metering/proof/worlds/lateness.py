@@ -62,6 +62,11 @@ class Lateness:
         """Whether somebody changed what stands at its place."""
         return _place(row) in self._edited
 
+    def listed(self, row: UsageRow) -> None:
+        """It is listed with a reason: it comes when a person has corrected it."""
+        if row.failure is not None and REJECTED not in row.failure:
+            self._done[_place(row)] = NEVER
+
     def looked(self, began_us: int, now_us: int, report: SealReport) -> None:
         """A run looked at everything, and nobody else did anything meanwhile."""
         is_left = bool(report.contended_books or report.unstorable)
@@ -117,7 +122,7 @@ class Lateness:
                     return f"{row} was recorded on time, and is refused as late"
                 self._marks["late usage refused"] += self.is_late(row)
             elif row.failure is not None:
-                self._done[_place(row)] = NEVER  # listed: it comes when a person has corrected it
+                self.listed(row)
         return None
 
 

@@ -58,6 +58,8 @@ class Person:
     def act(self, opened: OpenStore, clock: Clock, shop: Shop) -> str:
         """Do something, and say what."""
         books = shop.books()
+        for row in books.usage:  # what was listed a moment ago, in a run that goes on
+            self.auditor.lateness.listed(row)
         if self.codes is not None and self.codes.random() < 0.2:
             return self._give_a_licence(opened, clock, books, self.codes)
         if shop.table is not None and books.usage and self.random.random() < 0.4:

@@ -391,12 +391,13 @@ class World:
             return hand_over(drawn, self.shop, self.auditor, ports, opened)
 
         known = drawn.is_confirmed
-        if not known:
+        is_written = drawn.is_put or not known  # a put again may go over what was put meanwhile
+        if is_written:
             self.auditor.lateness.begins(drawn, self.now_us)
         if self.run(kind or ("repeats" if repeat else "writes"), work, f" {drawn.source}"):
             if not drawn.is_lost:
                 self.writers.confirm(drawn)
-            if not known:
+            if is_written:
                 self.auditor.lateness.ends(drawn, self.now_us)
         elif not known:
             self.later(timedelta(seconds=RETRY_AFTER_S), lambda: self.write(drawn))

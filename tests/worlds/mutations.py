@@ -515,6 +515,12 @@ MUTATIONS = (
         (restoring.pending_in_the_copy_billed_since, restoring.late_usage_in_the_copy),
     ),
     Mutation(
+        "what the copy lists is unresolved",
+        "what a person has tried again since, and AWS has billed, is tried once more",
+        copying.leave_listed_what_was_listed,
+        (restoring.listed_in_the_copy_billed_since,),
+    ),
+    Mutation(
         "a person's word makes the store level with its mark",
         "new usage waits for ever",
         copying.stay_behind,

@@ -63,6 +63,7 @@ OTHER_BUYER = "000055556666"
 OTHER_ARN = "arn:aws:license-manager::9999:license:l-2"
 METER = MeterName(PRODUCT, BUYER, "requests", None)
 LICENSED = METER._replace(license_arn=ARN)
+LICENSED_ELSEWHERE = LICENSED._replace(product="prod-b")
 STORAGE = METER._replace(dimension="storage-gb")
 WRONG = METER._replace(dimension=POISON)
 Hook = Callable[[], object]

@@ -50,9 +50,10 @@ def restored(
 ) -> None:
     """Say of when a restored store is: what may be billed since is held.
 
-    All that was pending or unsettled in the copy is unresolved afterwards: nothing of it is sent
-    until you settle it by name (metering resolve, metering write-off). Usage recorded after the
-    last sending of the lost store is metered as usual. Stop all that meters from the store first.
+    All that was pending, unsettled or listed in the copy is unresolved afterwards: nothing of it is
+    sent until you settle it by name (metering resolve, metering write-off). Usage recorded after
+    the last sending of the lost store is metered as usual. Stop all that meters from the store
+    first.
     """
     if not_a_copy == (copied_at is not None):
         raise click.UsageError("say either --at TIME or --not-a-copy")
@@ -89,7 +90,7 @@ def _say_restored(report: RestoreReport) -> None:
         )
         say(
             "usage that was recorded after the copy was made is not in it. Record again only what "
-            "CloudTrail does not show, and look there before you retry what is listed"
+            "CloudTrail does not show, and look there before you correct malformed input"
         )
     elif report.stood is Standing.LEVEL:
         say(
@@ -97,7 +98,7 @@ def _say_restored(report: RestoreReport) -> None:
             "sent. If ledger and mark were restored together, say --even-if-level"
         )
     else:
-        say("nothing had to be held: nothing was pending or unsettled")
+        say("nothing had to be held: nothing was pending, unsettled or listed")
     for gone in report.gone[:GONE_SHOWN]:
         entry = gone.entry.entry
         meter = entry.window.meter

@@ -3,7 +3,7 @@
 A store counts the times at which something was sent from it, and a mark outside of the store
 keeps the highest count. The count in the store is raised first, then the mark, then the request
 leaves. So a store that is ahead of its mark lost nothing, and one that is behind it was restored:
-what it shows as pending or unsettled may have been billed since it was copied.
+what it shows as pending, unsettled or listed may have been billed since it was copied.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def standing(known: Sending | None, mark: Mark | None) -> Standing:
 
 @dataclass(slots=True)
 class _Held:
-    """A window to be: what was pending in the copy, in an entry that nobody sends."""
+    """A window to be: what was pending or listed in the copy, in an entry that nobody sends."""
 
     window: Window
     groups: list[Group] = field(default_factory=list)

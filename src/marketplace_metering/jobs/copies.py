@@ -38,8 +38,8 @@ WORDS = {
     Standing.BEHIND: (
         "this store was restored from a copy: something was sent at {mark.at:%Y-%m-%d %H:%M:%S}Z "
         "(number {mark.number}) that it does not know; the latest that it knows is {known}. What "
-        "it shows as pending or unsettled may have been billed since. Nothing was sealed or sent. "
-        "Say of when the copy is: metering restored --at TIME"
+        "it shows as pending, unsettled or listed may have been billed since. Nothing was sealed "
+        "or sent. Say of when the copy is: metering restored --at TIME"
     ),
     Standing.UNMARKED: (
         "this store has sent usage before (the latest that it knows is {known}), its mark is "

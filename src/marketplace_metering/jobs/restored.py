@@ -23,7 +23,7 @@ from marketplace_metering.core.plan import Plan, Unstorable
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.quantity import ZERO, Quantity, total
 from marketplace_metering.core.record_rules import latest_plausible_ns
-from marketplace_metering.core.views import Gone
+from marketplace_metering.core.views import EntryFilter, Gone
 from marketplace_metering.jobs.copies import known_sending, look
 from marketplace_metering.ports import Clock, HighWaterMark, OpenStore, Store
 
@@ -42,7 +42,7 @@ class RestoreReport:
 
     stood: Standing
     until: datetime  # what was recorded up to then may have been billed
-    windows: Counter[str] = field(default_factory=Counter)  # by what they were: "sealed", "pending"
+    windows: Counter[str] = field(default_factory=Counter)  # by what they were: "sealed", ...
     records: int = 0
     quantity: Quantity = ZERO
     gone: list[Gone] = field(default_factory=list)
@@ -83,6 +83,8 @@ def restored(
     if is_copy:
         why = _why(copied_at, report.until)
         _doubt_unsettled(opened.store, why, report, clock, on_progress)
+        # What is listed may have been tried again, and billed, since the copy was made.
+        opened.corrections.retry_refused(EntryFilter())
         _hold_pending(opened, why, report, clock, policy, on_progress)
     for gone in opened.recovery.gone(copied_at):
         report.gone.append(gone)
@@ -188,7 +190,7 @@ def _hold_pending(
 def _count(report: RestoreReport, plans: Sequence[Plan]) -> None:
     for plan in plans:
         for sealing in plan.sealings:
-            report.count("pending", sealing.entry)
+            report.count("pending or listed", sealing.entry)
 
 
 def _note(store: Store, copied_at: datetime, report: RestoreReport, now: datetime) -> None:

@@ -10,6 +10,7 @@ from marketplace_metering.adapters.sqlite import connection
 from marketplace_metering.core import ledger
 from marketplace_metering.core.ledger import Change
 from marketplace_metering.core.plan import Plan
+from marketplace_metering.core.views import EntryFilter
 from marketplace_metering.jobs import copies, restored, seal, submit
 
 
@@ -45,6 +46,10 @@ def release_what_was_unsettled(patch: pytest.MonkeyPatch) -> None:
 
 def leave_pending_what_was_pending(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(restored, "hold", lambda book, groups, *more: Plan(book))
+
+
+def leave_listed_what_was_listed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(restored, "EntryFilter", lambda: EntryFilter(product="of nobody"))
 
 
 def stay_behind(patch: pytest.MonkeyPatch) -> None:

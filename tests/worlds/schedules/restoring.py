@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from marketplace_metering.core.copies import Standing
-from tests.worlds.stage import ARN, STORAGE, Stage
+from tests.worlds.stage import ARN, LICENSED, LICENSED_ELSEWHERE, STORAGE, Stage
 
 
 def _copied_then_billed(stage: Stage) -> None:
@@ -46,6 +46,47 @@ def pending_in_the_copy_billed_since(stage: Stage) -> None:
     stage.seal()
     stage.submit()
     assert stage.billed() == {"20 09:00": "100", "21 12:00": "7"}
+    stage.resolve(billed=True)
+    stage.end()
+
+
+def listed_in_the_copy_billed_since(stage: Stage) -> None:
+    """
+    10:06  5 of a licence are billed under the product code prod-a; 11:06  3 under prod-b: refused
+    11:08  the store is copied: the 3 are listed
+    11:10  the licence is given to prod-b, and the 3 are tried again: billed at 14:06
+    next day, 11:00  the copy is restored, and a person says so: the 3 are unresolved
+    next day, 11:10  the licence is given and the 3 are tried once more: they are not billed again
+    """
+    stage.now_is("09:10")
+    stage.use(5, meter=LICENSED)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.submit()
+    stage.use(3, "09:30", LICENSED_ELSEWHERE)
+    stage.now_is("11:06")
+    stage.seal()
+    assert [row.micros for row in stage.listed()] == [3_000_000]
+    stage.now_is("11:08")
+    stage.back_up()
+    stage.now_is("11:10")
+    stage.give_the_licence("prod-b")
+    stage.now_is("14:06")
+    stage.seal()
+    stage.submit()
+    assert stage.billed(LICENSED_ELSEWHERE) == {"20 13:00": "3"}
+    stage.now_is("21 11:00")
+    stage.restore()
+    stage.say_restored()
+    held = stage.entry("09:00", LICENSED_ELSEWHERE)
+    assert (held.state, held.micros) == ("unresolved", 3_000_000)
+    stage.now_is("21 11:10")
+    stage.give_the_licence("prod-b")
+    for hour in ("21 12:06", "21 13:06", "21 14:06"):
+        stage.now_is(hour)
+        stage.seal()
+        stage.submit()
+    assert stage.billed(LICENSED_ELSEWHERE) == {"20 13:00": "3"}
     stage.resolve(billed=True)
     stage.end()
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from tests.worlds.stage import LICENSED, Stage, crash
-
-LICENSED_ELSEWHERE = LICENSED._replace(product="prod-b")
+from tests.worlds.stage import LICENSED, LICENSED_ELSEWHERE, Stage, crash
 
 
 def more_sets_of_tags_than_aws_takes(stage: Stage) -> None:

@@ -40,7 +40,9 @@ class Lateness:
         self._done: dict[Place, int] = {}  # the latest one
         self._edited: set[Place] = set()
         self._looks: list[tuple[int, int]] = []  # the hour, and from when on all know that
-        self._had_window: set[Place] = set()  # its own one, at some time
+        self._had_window: set[Place] = (
+            set()
+        )  # rightly, at some time: what it gives back is not late
         self._sealed: dict[tuple[MeterName, int], int] = {}  # windows, and when they were seen
 
     def begins(self, drawn: Input, now_us: int) -> None:
@@ -111,12 +113,12 @@ class Lateness:
                 self._sealed[entry.window] = NEVER  # it takes usage again
         hours = {entry.name: entry.hour for entry in books.entries}
         for row in books.usage:
-            if row.entry is not None and hours[row.entry] == row.hour:
-                self._had_window.add(_place(row))
-            elif row.entry is not None:
-                if not is_carried and self.is_late(row) and _place(row) not in self._had_window:
+            if row.entry is not None:
+                is_in_another_hour = hours[row.entry] != row.hour and not is_carried
+                if is_in_another_hour and self.is_late(row) and _place(row) not in self._had_window:
                     return f"{row} was recorded late, and is billed although the setting forbids it"
-                self._marks["delayed usage carried"] += not is_carried and self.is_on_time(row)
+                self._marks["delayed usage carried"] += is_in_another_hour and self.is_on_time(row)
+                self._had_window.add(_place(row))
             elif row.failure is not None and REJECTED in row.failure:
                 if self.is_on_time(row):
                     return f"{row} was recorded on time, and is refused as late"

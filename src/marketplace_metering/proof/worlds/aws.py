@@ -185,7 +185,7 @@ class SimulatedAws:
         first = self._first_to_send((meter, hour), is_sent=was_accepted)
         self.foreign |= {(meter, hour), first}
         if was_accepted:
-            self.elsewhere.add((meter, hour))
+            self.elsewhere |= {(meter, hour), first}  # whoever sent it first under its licence
             self.tell(f"another program meters {meter} in hour {hour}")
 
     def _broken(self, told: str, kinds: list[str], ways: list[str]) -> Heard:

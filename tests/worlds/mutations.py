@@ -816,6 +816,13 @@ MUTATIONS = (
         "dynamodb",
     ),
     Mutation(
+        "DynamoDB: what was put over other usage is held after a restore",
+        "the copy knows what stood there, so what was billed since is billed again",
+        dynamodb.know_what_was_put_over_other_usage,
+        (edits.usage_put_over_what_the_copy_has_billed,),
+        "dynamodb",
+    ),
+    Mutation(
         "DynamoDB: what is given back leaves the name of another entry",
         "usage that was edited there and back is billed in two dimensions",
         dynamodb.name_what_is_given_back,

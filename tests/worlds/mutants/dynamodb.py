@@ -14,6 +14,7 @@ from marketplace_metering.adapters.dynamodb.items.usage_record import EXPIRES, M
 from marketplace_metering.adapters.dynamodb.operators import (
     balances,
     corrections,
+    recovery,
     reports,
 )
 from marketplace_metering.adapters.dynamodb.sealing import (
@@ -185,6 +186,15 @@ def believe_an_old_picture_of_a_mark(patch: pytest.MonkeyPatch) -> None:
         return original(item, match._replace(named=named), now)
 
     patch.setattr(operator_retries, "_is_as_shown", is_as_shown)
+
+
+def know_what_was_put_over_other_usage(patch: pytest.MonkeyPatch) -> None:
+    original = recovery._is_known
+
+    def is_known(match: Any, book: Any, is_settled: bool) -> bool:
+        return original(match, book, is_settled) or (not is_settled and not match.is_free)
+
+    patch.setattr(recovery, "_is_known", is_known)
 
 
 def leave_the_place_of_a_moved_event(patch: pytest.MonkeyPatch) -> None:

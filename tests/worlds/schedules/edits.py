@@ -350,6 +350,37 @@ def an_edit_whose_mark_the_index_does_not_show(stage: Stage) -> None:
     stage.end()
 
 
+def usage_put_over_what_the_copy_has_billed(stage: Stage) -> None:
+    """
+    10:06  5 and 3 storage are billed and marked
+    10:10  5 requests are put in the place of the 5: other usage; requests are made of the 3 in the
+           table, which keep their mark
+    10:12  both tables are copied; 11:06  the 5 requests are billed
+    next day, 11:00  the copies are restored, and a person says so: the 5 requests are unresolved
+    """
+    stage.now_is("09:20")
+    stage.put(5, used_at="09:10", meter=STORAGE)
+    stage.put(3, used_at="09:15", meter=STORAGE)
+    stage.now_is("10:06")
+    stage.seal()
+    stage.submit()
+    stage.now_is("10:10")
+    stage.put(5, used_at="09:10")
+    _edit(stage, next(row for row in stage.books.usage if row.micros == 3_000_000), is_retried=True)
+    stage.now_is("10:12")
+    stage.back_up()
+    _next_hour(stage)
+    assert (stage.billed(), stage.billed(STORAGE)) == ({"20 09:00": "5"}, {"20 09:00": "8"})
+    stage.now_is("21 11:00")
+    stage.restore()
+    stage.say_restored()
+    _next_hour(stage, "21 11:06")
+    assert (stage.billed(), stage.billed(STORAGE)) == ({"20 09:00": "5"}, {"20 09:00": "8"})
+    assert stage.entry("09:00").state == "unresolved"
+    stage.resolve(billed=True)
+    stage.end()
+
+
 def a_window_is_sealed_while_a_job_reads(stage: Stage) -> None:
     """
     10:07  a job has begun to read; another one seals 5 requests; they are edited

@@ -55,7 +55,6 @@ from marketplace_metering.adapters.dynamodb.items.usage_record import (
 from marketplace_metering.adapters.dynamodb.operators.locate import Located, locate, read_settled
 from marketplace_metering.adapters.dynamodb.sealing.append_plans import NUMBERS_PER_VERSION
 from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import compare
-from marketplace_metering.adapters.dynamodb.sealing.operator_retries import Use, use_of
 from marketplace_metering.adapters.dynamodb.sealing.pending_reader import GroupKey, PendingBook
 from marketplace_metering.core.event import next_place, place_of, second_of
 from marketplace_metering.core.license_owners import Owner
@@ -171,15 +170,15 @@ class DynamoCorrections:
         key, book = record.meter.book_key, PendingBook()
         group = GroupKey(record.license_arn, record.hour.number, record.tags)
         book.columns(group).add(record.created_ns, record.micros)
+        if MARKED_BY in located.item:
+            book.marked_by[record.created_ns] = located.item[MARKED_BY]["S"]
         others = [keys.book_pk(other) for other in buyer.others(key, book.first_hour)]
         heads = read_heads(self._calls, self._names.ledger, others).values() if others else ()
         compared = compare(
             self._calls, self._names.ledger, {key: book}, {key: head}, {key: list(heads)}
         )
         return any(
-            match.is_elsewhere
-            and not match.is_free
-            and use_of(match, located.item) is not Use.OTHER
+            match.is_elsewhere and not match.is_free and not match.is_other_use
             for match in compared.doubtful
         )
 

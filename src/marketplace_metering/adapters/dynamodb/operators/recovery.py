@@ -125,9 +125,9 @@ class DynamoRecovery:
 def _is_known(match: Match, book: PendingBook, is_settled: bool) -> bool:
     """Whether the ledger still has the entry or the rejection that a usage record is about."""
     if not is_settled:
-        # What was given back and is pending again may have been billed since. What is covered is
-        # the next run's to settle.
-        return not match.is_free
+        # What was given back and is pending again may have been billed since, and so may what was
+        # put over other usage. What is covered is the next run's to settle.
+        return not match.is_free and not match.is_other_use
     if book.marked_by.get(match.ns) == str(match.covering.place):
         return True
     # Another one marked it, which the ledger has lost; unless a mark was late.

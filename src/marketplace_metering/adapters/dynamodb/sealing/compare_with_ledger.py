@@ -63,6 +63,14 @@ class Match(NamedTuple):
         """Whether that is in another book than the one that it is in now."""
         return self.covering.place.pk != keys.book_pk(self.book)
 
+    @property
+    def is_other_use(self) -> bool:
+        """Whether an application put it over what another book has, after that was marked."""
+        covering = self.covering
+        is_named = self.named == str(covering.place)
+        is_marked = isinstance(covering, Stored) and covering.names_members
+        return self.is_elsewhere and is_marked and not is_named
+
 
 @dataclass(slots=True)
 class Comparison:

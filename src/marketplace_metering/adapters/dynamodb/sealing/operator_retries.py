@@ -204,11 +204,11 @@ def use_of(match: Match, item: Attributes) -> Use:
     """What a usage record is, where an entry of another book has what stood there."""
     if not match.is_elsewhere:
         return Use.SAME  # in its own book it was corrected
-    if item.get(MARKED_BY, {}).get("S") == str(match.covering.place):
-        # With words, a person has read them. Without, only its name was put there.
-        return Use.SAME if "metering_response" in item else Use.EITHER
-    is_later = isinstance(match.covering, Stored) and match.covering.names_members
-    return Use.OTHER if is_later else Use.EITHER
+    if match.is_other_use:
+        return Use.OTHER
+    # With words, a person has read them. Without, only its name was put there, if that.
+    is_named = match.named == str(match.covering.place)
+    return Use.SAME if is_named and "metering_response" in item else Use.EITHER
 
 
 def _stuck(match: Match, item: Attributes, now: datetime) -> MalformedRecord:

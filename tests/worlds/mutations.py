@@ -805,6 +805,7 @@ MUTATIONS = (
         (
             edits.an_edit_of_what_was_put_over_usage_of_a_third_meter,
             edits.an_edit_of_what_was_put_over_usage_of_its_new_meter,
+            edits.a_person_says_twice_of_when_the_ledger_is,
         ),
         "dynamodb",
     ),
@@ -813,6 +814,13 @@ MUTATIONS = (
         "it passes for other usage than its own entry's, and is billed in two dimensions",
         dynamodb.believe_an_old_picture_of_a_mark,
         (edits.an_edit_whose_mark_the_index_does_not_show,),
+        "dynamodb",
+    ),
+    Mutation(
+        "DynamoDB: the name of another entry is written over only where that gave the usage back",
+        "a restored ledger takes for its own what an entry that it has lost had billed",
+        dynamodb.name_what_names_an_unknown_entry,
+        (edits.a_person_says_twice_of_when_the_ledger_is,),
         "dynamodb",
     ),
     Mutation(

@@ -197,6 +197,10 @@ def know_what_was_put_over_other_usage(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(recovery, "_is_known", is_known)
 
 
+def name_what_names_an_unknown_entry(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(write_back, "_holds_nothing", lambda covering: True)
+
+
 def leave_the_place_of_a_moved_event(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(corrections.DynamoCorrections, "_moved_at_its_place", lambda *arguments: [])
 

@@ -6,8 +6,10 @@ becomes of it when: docs/guide.md, "Failed metering records".
 
 from __future__ import annotations
 
+from marketplace_metering.jobs.restored import restored
 from marketplace_metering.proof.worlds.fault_injection import AFTER_READING
 from marketplace_metering.proof.worlds.snapshot import UsageRow
+from marketplace_metering.proof.worlds.timeline import at
 from tests.worlds.stage import METER, STORAGE, WRONG, Stage
 
 
@@ -377,6 +379,37 @@ def usage_put_over_what_the_copy_has_billed(stage: Stage) -> None:
     _next_hour(stage, "21 11:06")
     assert (stage.billed(), stage.billed(STORAGE)) == ({"20 09:00": "5"}, {"20 09:00": "8"})
     assert stage.entry("09:00").state == "unresolved"
+    stage.resolve(billed=True)
+    stage.end()
+
+
+def a_person_says_twice_of_when_the_ledger_is(stage: Stage) -> None:
+    """
+    10:06  5 requests are sealed; 10:07  the ledger is copied
+    10:10  8 requests are put in their place: the window is given back, and they are billed in it
+    next day, 11:00  the ledger alone is restored: its window with the 5 is unresolved, and so are
+           the 8, in another window, for they name an entry that the ledger has lost
+           a person says so once more, to be sure: nothing else is held
+    """
+    _put_and_seal(stage)
+    stage.now_is("10:07")
+    stage.back_up()
+    stage.now_is("10:10")
+    stage.put(8, used_at="09:10")
+    stage.now_is("10:20")
+    stage.seal()
+    stage.seal()
+    stage.submit()
+    assert stage.billed() == {"20 09:00": "8"}
+    stage.now_is("21 11:00")
+    stage.restore("ledger")
+    stage.say_restored()
+    assert stage.copy is not None
+    clock, copied_at = stage.processes[0].clock, at(stage.copy[2])
+    again = restored(stage.opened(), clock, stage.mix.policy, copied_at, even_if_level=True)
+    assert again.windows.total() == 0
+    _next_hour(stage, "21 12:06")
+    assert stage.billed() == {"20 09:00": "8"}
     stage.resolve(billed=True)
     stage.end()
 

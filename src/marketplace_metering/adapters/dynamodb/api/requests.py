@@ -185,6 +185,8 @@ class Calls:
         One that is invalid may have DynamoDB refuse the whole request: it is found by halving.
         """
         assert len(statements) <= STATEMENTS_MAX, f"{len(statements)} statements in one batch"
+        if not statements:
+            return []
         try:
             return self._execute_valid(statements)
         except ClientError as error:

@@ -281,9 +281,10 @@ def _compare_book(
     for covering in elsewhere:
         look.into(covering, members.said(covering), decided)
     naming = _naming(book)
-    for covering in elsewhere:
-        named = naming.get(str(covering.place), {})
-        look.into(covering, members.said(covering), (), named)
+    for covering in filter(_is_live, (*own, *elsewhere)):
+        named = naming.get(str(covering.place))
+        if named is not None:
+            look.into(covering, members.said(covering), (), named)
     comparison.held[key] = look.held
     comparison.given_back[key] = look.given_back
     comparison.doubtful.extend(look.doubtful.values())

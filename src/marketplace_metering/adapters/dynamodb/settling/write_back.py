@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
-from marketplace_metering.adapters.dynamodb.api.attributes import text
+from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, text
 from marketplace_metering.adapters.dynamodb.api.requests import (
     GET_KEYS_MAX,
     STATEMENTS_MAX,
@@ -200,12 +200,12 @@ class WriteBack:
     def _mark_batch(self, batch: list[_MarkToWrite]) -> int:
         statements = [work.marking.statement(ns, micros) for work, ns, micros in batch]
         refusals = self._calls.execute(statements)
-        changed: list[_MarkToWrite] = []
+        changed: list[tuple[_MarkToWrite, Place | None]] = []
         for step, refusal in zip(batch, refusals, strict=True):
             if refusal is not None and refusal.invalid is not None:
                 self._mark_large(step)
             elif refusal is not None and _is_to_be_named(step, refusal):
-                changed.append(step)
+                changed.append((step, _named(refusal.there)))
         self._name(changed)
         return sum(refusal is None or refusal.invalid is not None for refusal in refusals)
 
@@ -219,12 +219,22 @@ class WriteBack:
                 break
             work.has_nameless = True
 
-    def _name(self, changed: list[_MarkToWrite]) -> None:
-        """Have those that do not say what was sealed name the entry: no other book seals them."""
-        if not changed:
-            return
-        statements = [naming(self._names.records, each.work.covering, each.ns) for each in changed]
-        for each, refusal in zip(changed, self._calls.execute(statements), strict=True):
+    def _name(self, changed: list[tuple[_MarkToWrite, Place | None]]) -> None:
+        """Have those that do not say what was sealed name the entry: no other book seals them.
+
+        Another name goes only where that entry has given them back: one that the ledger does not
+        know may have been lost, and `Recovery.open_usage` asks a person about it.
+        """
+        others = dict.fromkeys(place for _step, place in changed if place is not None)
+        found = read_covering(self._calls, self._names.ledger, others)
+        free: list[_MarkToWrite] = []
+        for step, place in changed:
+            if place is None or _holds_nothing(found.get(place)):
+                free.append(step)
+            else:
+                step.work.has_nameless = True
+        statements = [naming(self._names.records, each.work.covering, each.ns) for each in free]
+        for each, refusal in zip(free, self._calls.execute(statements), strict=True):
             if refusal is not None and refusal.invalid is not None:
                 each.work.has_nameless = True
 
@@ -262,8 +272,18 @@ def _is_to_be_named(step: _MarkToWrite, refusal: Refusal) -> bool:
         return False
     if not isinstance(covering, Stored) or covering.names_members:
         return False
-    named = there.get(MARKED_BY, {}).get("S")
-    return covering.entry.state.is_live and named != str(covering.place)
+    return covering.entry.state.is_live and _named(there) != covering.place
+
+
+def _holds_nothing(covering: Covering | None) -> bool:
+    """Whether it is known, and no live entry."""
+    is_live = isinstance(covering, Stored) and covering.entry.state.is_live
+    return covering is not None and not is_live
+
+
+def _named(item: Attributes | None) -> Place | None:
+    """The entry that a usage record names."""
+    return keys.parse_place((item or {}).get(MARKED_BY, {}).get("S", ""))
 
 
 def _has_news(work: _Work) -> bool:

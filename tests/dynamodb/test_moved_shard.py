@@ -26,29 +26,49 @@ def _item(pending: str, tags: str) -> dict[str, Any]:
     }
 
 
+class Moving:
+    """While a job reads, usage of the third shard is put again into the guide's own partition."""
+
+    def __init__(self, client: StandIn, is_read_before: bool) -> None:
+        self._client = client
+        self._is_read_before = is_read_before
+
+    def __getattr__(self, operation: str) -> Any:
+        return self._query if operation == "query" else getattr(self._client, operation)
+
+    def _query(self, **wanted: Any) -> Any:
+        is_it = wanted["ExpressionAttributeValues"].get(":pending") == {"S": "true.3"}
+        if is_it and not self._is_read_before:
+            self._move()
+        answer = self._client.query(**wanted)
+        if is_it and self._is_read_before:
+            self._move()
+        return answer
+
+    def _move(self) -> None:
+        self._client.put_item(TableName=NAMES.records, Item=_item("true", "b"))
+
+
 def test_one_that_is_seen_in_two_shards_is_left_to_the_next_run() -> None:
     """Put again into another shard after the first was read: it is not sealed twice."""
     client, clock = StandIn("s", Faults()), Clock(utc("12:00"))
-    client.put_item(TableName=NAMES.records, Item=_item("true", "a"))
-
-    class Moving:
-        def __getattr__(self, operation: str) -> Any:
-            call = getattr(client, operation)
-            if operation != "query":
-                return call
-
-            def query(**wanted: Any) -> Any:
-                answer = call(**wanted)
-                if wanted["ExpressionAttributeValues"].get(":pending") == {"S": "true"}:
-                    client.put_item(TableName=NAMES.records, Item=_item("true.3", "b"))
-                return answer
-
-            return query
-
-    moving = DynamoStore(Moving(), NAMES, now=clock.now, pause=clock.sleep, workers=1)
+    client.put_item(TableName=NAMES.records, Item=_item("true.3", "a"))
+    reading = Moving(client, is_read_before=True)
+    moving = DynamoStore(reading, NAMES, now=clock.now, pause=clock.sleep, workers=1)
     [(book, none)] = moving.pending(clock.now(), Policy())
     assert (none, book.is_partial) == ([], True)
     store = DynamoStore(client, NAMES, now=clock.now, pause=clock.sleep, workers=1)
     [(book, [group])] = store.pending(clock.now(), Policy())
     assert not book.is_partial
     assert (group.record_count, group.tags) == (1, (("team", "b"),))
+
+
+def test_one_that_a_person_sets_pending_again_is_not_missed() -> None:
+    """Or the next run would take it for usage that was recorded late."""
+    client, clock = StandIn("s", Faults()), Clock(utc("12:00"))
+    client.put_item(TableName=NAMES.records, Item=_item("true.3", "a"))
+    reading = Moving(client, is_read_before=False)
+    store = DynamoStore(reading, NAMES, now=clock.now, pause=clock.sleep, workers=1)
+    [(book, [group])] = store.pending(clock.now(), Policy())
+    assert not book.is_partial
+    assert group.record_count == 1

@@ -142,6 +142,10 @@ def pending_query(table: str, value: str) -> dict[str, Any]:
 
 
 def pending_pages(calls: Calls, table: str) -> Iterator[list[Attributes]]:
-    """Every page of the index of pending usage, one shard after the other."""
-    for value in PENDING_VALUES:
+    """Every page of the index of pending usage, one shard after the other.
+
+    The guide's own value last: it is what a person writes to set usage pending again, so what moves
+    meanwhile is seen, perhaps twice.
+    """
+    for value in reversed(PENDING_VALUES):
         yield from calls.pages(**pending_query(table, value))

@@ -51,6 +51,9 @@ class Endings:
         for row in (each for each in books.usage if each.failure is not None):
             kinds = ("late usage rejected", "refused input")
             is_told = any(raised[kind, row.meter, row.hour] for kind in kinds)
+            # A process that was held up marks what its window has given back meanwhile; then it
+            # looks, and marks once more.
+            is_told |= str(row.failure).startswith("parked") and ("parked", row.meter) in of_meter
             if self.auditor.billed_units.is_restored:
                 continue  # it was told by a ledger that is lost
             if not is_told and ("released", row.meter) not in of_meter:

@@ -12,7 +12,7 @@ import json
 import sys
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import NamedTuple
@@ -54,7 +54,6 @@ class MemberList:
 
     def __init__(self, columns: dict[Tags, MemberColumns]) -> None:
         self._columns = columns
-        self._said: dict[int, SealedContent] | None = None
 
     @classmethod
     def of(cls, parts: Iterable[tuple[Tags, MemberColumns]]) -> MemberList:
@@ -87,15 +86,17 @@ class MemberList:
         for columns in self._columns.values():
             yield from zip(columns.ns, columns.micros, strict=True)
 
-    def said(self) -> dict[int, SealedContent]:
-        """What each of them said, by its time."""
-        if self._said is None:
-            self._said = {
-                ns: SealedContent(tags, micros)
-                for tags, columns in self._columns.items()
-                for ns, micros in zip(columns.ns, columns.micros, strict=True)
-            }
-        return self._said
+    def said(self, among: Container[int] | None = None) -> dict[int, SealedContent]:
+        """What each of them said, by its time; of those at certain times, if any are named.
+
+        All of a large entry take ten times as much memory so as in their columns.
+        """
+        return {
+            ns: SealedContent(tags, micros)
+            for tags, columns in self._columns.items()
+            for ns, micros in zip(columns.ns, columns.micros, strict=True)
+            if among is None or ns in among
+        }
 
     def encode(self) -> bytes:
         """As it is stored."""

@@ -65,7 +65,10 @@ def locate(
         coverings = _coverings(calls, names.ledger, pk, some)
         attributes = ((each.place, each.members) for each in coverings.values())
         contents = read_contents(calls, names.ledger, attributes)
-        said = {place: MemberList.decode(content).said() for place, content in contents.items()}
+        times = {record.created_ns for _item, record in some}
+        said = {
+            place: MemberList.decode(content).said(times) for place, content in contents.items()
+        }
         for item, record in some:
             yield _locate(item, record, coverings, said)
 

@@ -9,7 +9,7 @@ Only what needs it is read again from the table itself.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -33,6 +33,8 @@ from marketplace_metering.adapters.dynamodb.sealing.pending_reader import GroupK
 from marketplace_metering.core import ledger
 from marketplace_metering.core.identity import BookKey, Meter
 from marketplace_metering.core.ledger import EntryKey, State
+
+KEPT_MAX = 2_000_000  # members unpacked at once, 16 bytes each
 
 
 class Verdict(Enum):
@@ -111,7 +113,7 @@ def compare(
     }
     for key, book in books.items():
         older = _read_older(calls, table, heads[key], book)
-        found.update(older)
+        found.update(_of_hours(older, book))
         comparison.older[key] = [
             (each.entry.key, each.entry.state.is_live)
             for each in older.values()
@@ -137,7 +139,7 @@ def _read_beside(
     """Which windows of other books may hold some of the book's pending usage."""
     places: dict[Place, None] = {}
     for head in heads:
-        older = _read_older(calls, table, head, book)
+        older = _of_hours(_read_older(calls, table, head, book), book)
         found.update(older)
         places.update(dict.fromkeys(older))
         spans = _spans(book)
@@ -172,6 +174,17 @@ def _read_older(
     return covering_of(calls, table, items)
 
 
+def _of_hours(older: Mapping[Place, Covering], book: PendingBook) -> dict[Place, Covering]:
+    """What has usage of the hours of pending usage: a single old record unpacks no history."""
+    hours = {group.hour for group in book.groups}
+    return {
+        place: each
+        for place, each in older.items()
+        if not isinstance(each, Stored)
+        or any(line.hour.number in hours for line in each.entry.lines)
+    }
+
+
 def _may_hold(head: Head, book: PendingBook) -> Iterator[Place]:
     """What may hold some of the book's pending usage."""
     spans = _spans(book)
@@ -195,15 +208,19 @@ class _Unpacked:
         attributes = ((place, covering.members) for place, covering in found.items())
         self._contents = read_contents(calls, table, attributes)
         self._members: dict[Place, MemberList] = {}
+        self._kept = 0
 
-    def said(self, covering: Covering) -> dict[int, SealedContent]:
-        """What the members said when they were sealed, by their time."""
+    def said(self, covering: Covering, among: Container[int]) -> dict[int, SealedContent]:
+        """What the members at certain times said when they were sealed, by their time."""
         members = self._members.get(covering.place)
         if members is None:
-            members = self._members[covering.place] = MemberList.decode(
-                self._contents[covering.place]
-            )
-        return members.said()
+            members = MemberList.decode(self._contents[covering.place])
+            self._kept += len(members)
+            if self._kept > KEPT_MAX:
+                self._members.clear()
+                self._kept = len(members)
+            self._members[covering.place] = members
+        return members.said(among)
 
 
 @dataclass(slots=True)
@@ -214,19 +231,20 @@ class _Lookup:
     pending: Mapping[int, tuple[GroupKey, int]]
     marked_by: Mapping[int, str]
     given_back: set[int]
+    members: _Unpacked
     held: set[int] = field(default_factory=set)
     doubtful: dict[int, Match] = field(default_factory=dict)
 
     def into(
         self,
         covering: Covering,
-        said: Mapping[int, SealedContent],
         decided: Container[int],
-        among: Mapping[int, object] | None = None,
+        among: Container[int] | None = None,
     ) -> None:
         """See what an entry holds of it, but for what is decided."""
         gives_back = _is_released(covering)
-        for ns in _in_both(self.pending if among is None else among, said):
+        said = self.members.said(covering, self.pending if among is None else among)
+        for ns in said:
             if gives_back:
                 self.given_back.add(ns)
             if ns in self.held or ns in decided:
@@ -269,22 +287,22 @@ def _compare_book(
     given_back = {
         ns for ns, place in marks.items() if place and _is_released(members.found.get(place))
     }
-    look = _Lookup(key, pending, book.marked_by, given_back)
+    look = _Lookup(key, pending, book.marked_by, given_back, members)
     # The live entry decides, not an earlier one; or what owes marks, the latest first.
     for covering in sorted([*own, *(each for each in others if not _is_live(each))], key=_order):
-        look.into(covering, members.said(covering), look.doubtful)
+        look.into(covering, look.doubtful)
     # What its own book holds no more, another one may; the first one is looked into last. The one
     # that a usage record names itself has the last word: its own book may hold what stood there
     # before it.
     decided = {ns for ns, match in look.doubtful.items() if not match.is_free}
     elsewhere = sorted(filter(_is_live, others), key=_order, reverse=True)
     for covering in elsewhere:
-        look.into(covering, members.said(covering), decided)
+        look.into(covering, decided)
     naming = _naming(book)
     for covering in filter(_is_live, (*own, *elsewhere)):
         named = naming.get(str(covering.place))
         if named is not None:
-            look.into(covering, members.said(covering), (), named)
+            look.into(covering, (), named)
     comparison.held[key] = look.held
     comparison.given_back[key] = look.given_back
     comparison.doubtful.extend(look.doubtful.values())
@@ -300,11 +318,6 @@ def _naming(book: PendingBook) -> dict[str, dict[int, None]]:
     for ns, name in book.marked_by.items():
         naming.setdefault(name, {})[ns] = None
     return naming
-
-
-def _in_both(some: Mapping[int, object], others: Mapping[int, object]) -> Iterable[int]:
-    few, many = (some, others) if len(some) < len(others) else (others, some)
-    return [ns for ns in few if ns in many]
 
 
 def _order(covering: Covering) -> tuple[bool, bool, int]:

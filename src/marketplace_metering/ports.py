@@ -135,8 +135,15 @@ class Ledger(Protocol):
         cap, and what entries gave back is apart from usage that none had. `Group.members` is the
         store's own handle. What could not be read for now makes its book `is_partial`.
 
-        A store that foreign programs write into judges their records here: it refuses what is
-        malformed, with an alarm, and follows what a person has set back to pending.
+        A store that foreign programs write into follows what a person has set back to pending, and
+        leaves what is malformed to `refuse_malformed`.
+        """
+
+    def refuse_malformed(self, until: datetime | None) -> int:
+        """List what `pending` read and is no usage record, with an alarm each; answers how much.
+
+        Called last, it delays nobody. It ends at the instant, if one is given, and after some
+        thousands: the next run finds the rest.
         """
 
     def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[Appended]:
@@ -169,10 +176,7 @@ class Ledger(Protocol):
         """
 
     def next_due_at(self, now: datetime, without_products: Collection[str]) -> datetime | None:
-        """When the next unsettled entry becomes sendable, strictly after `now`; None: no one does.
-
-        Only a hint how long to wait: it may be stale.
-        """
+        """When the next entry becomes sendable, after `now`, if one does: a hint, maybe stale."""
 
     def expired(self, now: datetime) -> Iterator[EntryKey]:
         """Unsettled entries whose deadline has passed, in no order.
@@ -223,10 +227,7 @@ class Ledger(Protocol):
         """Confirm deliveries; confirming again changes nothing. Alarms are kept."""
 
     def facts(self) -> Mapping[str, str]:
-        """What is known of the ledger itself, by name, as it is now: all that `set_fact` stored.
-
-        The jobs decide what the names and the texts mean; a store understands none of them.
-        """
+        """All that `set_fact` stored, by name, as it is now; what it means is for the jobs."""
 
     def set_fact(self, name: str, value: str, instead_of: str | None) -> bool:
         """Store a fact in the place of the one that was read; None: where there was none.
@@ -430,9 +431,8 @@ class Successor(Protocol):
     def start(self, event: Mapping[str, object]) -> None:
         """Begin a further run with this event, without waiting for it.
 
-        Only to be called after a run that got something done: otherwise each run begins another for
-        ever. An error means that perhaps none was begun: what is pending is sealed by the next
-        hour's run. Two runs instead of one are harmless, because sealing is atomic.
+        Only to be called after a run that got something done, or each begins another for ever. An
+        error means that perhaps none was begun: the next hour's run goes on. Two are harmless.
         """
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from marketplace_metering.adapters.dynamodb.sealing import pending_reader
 from marketplace_metering.core.ledger import AlarmKind, State
 from tests.dynamodb.world import TwoTables
 from tests.support.build import BUYER, quantity
@@ -129,3 +130,33 @@ def test_every_type_of_attribute_can_be_read(world: TwoTables) -> None:
     assert (kept["a"], kept["b"], kept["d"]) == ({"x", "y"}, {1, Decimal("2.5")}, None)
     assert world.item(odd)["metering_failed"] is True
     assert world.balance().billed.quantity == quantity(5)
+
+
+def test_a_run_lists_so_many_and_leaves_the_rest(
+    world: TwoTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug that writes seconds for milliseconds leaves a million: what is right is billed first,
+    and no run remembers them all."""
+    monkeypatch.setattr(pending_reader, "MALFORMED_MAX", 3)
+    good = world.put("09:05", 3)
+    for number in range(5):
+        world.put(1_700_000_000 + number, 1)
+    world.run()
+    assert str(world.item(good)["metering_response"]).startswith("billed: ")
+    assert len(world.alarms()) == 3
+    world.run()
+    world.run()
+    assert len(world.alarms()) == 5
+
+
+def test_what_is_right_is_sealed_before_what_is_wrong_is_listed(world: TwoTables) -> None:
+    """Also where there are few books: a run that is killed while it lists has billed them."""
+    world.put("09:05", 3)
+    world.put("09:10", "5")
+    now = world.clock.now()
+    assert len(list(world.store.pending(now, world.policy))) == 1
+    assert world.alarms() == []
+    assert world.store.refuse_malformed(now) == 0, "its time is over"
+    assert len(list(world.store.pending(now, world.policy))) == 1
+    assert world.store.refuse_malformed(None) == 1
+    assert len(world.alarms()) == 1

@@ -68,7 +68,7 @@ def test_every_usage_record_is_grouped_as_core_reads_it(items: list[dict[str, An
             key = (found.meter, found.hour, found.tags)
             expected.setdefault(key, []).append((found.created_ns, found.micros))
         else:
-            malformed.append(each)
+            malformed.append((each["customerAWSAccountId"]["S"], each["create_timestamp"]["N"]))
     read: dict[tuple[Any, ...], list[tuple[int, int]]] = {}
     for book_key, book in reader.reading.books.items():
         for group in groups_of(book_key, book):

@@ -91,6 +91,7 @@ def seal(
         report.contended_books = len(contended or ())
     if not (contended or report.is_cut_short):
         looking.end(ports.store, policy)
+    ports.store.refuse_malformed(until)
     tell(ports, report.unstorable)
     return report
 

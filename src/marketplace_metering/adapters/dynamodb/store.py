@@ -104,6 +104,10 @@ class DynamoStore:
         """Every book with pending groups."""
         return self._pending.books(now, policy)
 
+    def refuse_malformed(self, until: datetime | None) -> int:
+        """List what was read as pending and is no usage record."""
+        return self._pending.refuse_malformed(until)
+
     def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[Appended]:
         """Store each plan whole, or answer False if its book changed since it was read."""
         return self._sealing.append(plans, now)

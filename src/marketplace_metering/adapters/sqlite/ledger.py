@@ -113,6 +113,11 @@ class SqliteLedger:
         key = BookKey(row["product"], row["account"], row["dimension"])
         return Book(key, row["version"], frozenset(live), tuple(released), owners)
 
+    def refuse_malformed(self, until: datetime | None) -> int:
+        """Nothing: what is malformed was refused when it was recorded."""
+        del until
+        return 0
+
     def append(self, plans: Sequence[Plan], now: datetime) -> Sequence[Appended]:
         """Store each plan whole or not at all."""
         with self._identities.writing():

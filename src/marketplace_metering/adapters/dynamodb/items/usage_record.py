@@ -27,6 +27,7 @@ from marketplace_metering.core.record_item import timestamp_text
 from marketplace_metering.core.record_rules import (
     KNOWN,
     PENDING,
+    PENDING_VALUES,
     is_billable_micros,
     read_record,
 )
@@ -106,6 +107,11 @@ def moved_item(item: Attributes, now_at: str) -> Attributes:
     replaced = [*replaced_by(item), content_of(item)]
     moved = text(f"corrected: it is the usage record {now_at} now")
     return {**kept, REPLACES: attribute_of(replaced), "metering_response": moved}
+
+
+def is_pending(item: Attributes) -> bool:
+    """Whether it says that it is to be metered, as the index of pending usage shows it."""
+    return item.get("metering_pending", {}).get("S") in PENDING_VALUES
 
 
 def is_moved(item: Attributes) -> bool:

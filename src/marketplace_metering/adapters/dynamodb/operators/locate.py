@@ -19,12 +19,17 @@ from marketplace_metering.adapters.dynamodb.items.entry import (
 from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberList, SealedContent
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
-from marketplace_metering.adapters.dynamodb.items.usage_record import MARKED_BY, SOURCE, parse
+from marketplace_metering.adapters.dynamodb.items.usage_record import (
+    MARKED_BY,
+    SOURCE,
+    is_pending,
+    parse,
+)
 from marketplace_metering.adapters.dynamodb.settling.outcome_marks import Fate, mark_of
 from marketplace_metering.core.hours import from_ms
 from marketplace_metering.core.ledger import State
 from marketplace_metering.core.record import UsageRecord
-from marketplace_metering.core.record_rules import PENDING, PENDING_VALUES
+from marketplace_metering.core.record_rules import PENDING
 from marketplace_metering.core.views import EntryView, RecordView
 
 UNKNOWN_SOURCE = "the application"
@@ -138,7 +143,7 @@ def _failure(item: Attributes, holding: Iterable[Covering]) -> str | None:
             return mark.words
         if is_behind and mark is not None and mark.fate is Fate.PENDING:
             return None
-    if item.get("metering_pending", {}).get("S") in PENDING_VALUES:
+    if is_pending(item):
         return None
     response = item.get("metering_response", {}).get("S")
     return response or "it is not pending: metering_pending is missing"

@@ -24,6 +24,7 @@ from marketplace_metering.adapters.dynamodb.items.usage_record import (
     MARKED_BY,
     MARKS,
     is_moved,
+    is_pending,
     key_of,
 )
 from marketplace_metering.adapters.dynamodb.operators.balances import scan_entries
@@ -43,7 +44,7 @@ from marketplace_metering.core.hours import UsageHour, epoch_ms
 from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.plan import Book, Group
 from marketplace_metering.core.quantity import Quantity
-from marketplace_metering.core.record_rules import PENDING, PENDING_VALUES
+from marketplace_metering.core.record_rules import PENDING
 from marketplace_metering.core.views import Gone
 
 Books = Mapping[BookKey, PendingBook]
@@ -60,7 +61,7 @@ class DynamoRecovery:
         """What is pending, and what is marked as settled by entries that the ledger lacks."""
         pending, settled = Reader(now), Reader(now)
         for item in self._calls.scan(TableName=self._names.records, ConsistentRead=True):
-            if item.get("metering_pending", {}).get("S") in PENDING_VALUES:
+            if is_pending(item):
                 pending.take([item])
             elif MARKED_BY in item and not is_moved(item):
                 settled.take([_as_pending(item)])

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 
-from marketplace_metering.adapters.dynamodb.api.attributes import Attributes
+from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, number, text
 from marketplace_metering.adapters.dynamodb.api.requests import GET_KEYS_MAX, Calls, portions
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
@@ -20,7 +20,11 @@ from marketplace_metering.adapters.dynamodb.items.buyer_books import Buyer, read
 from marketplace_metering.adapters.dynamodb.items.license_owner import read_owners
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberColumns
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames, pending_pages
-from marketplace_metering.adapters.dynamodb.items.usage_record import parse, readable_quantity
+from marketplace_metering.adapters.dynamodb.items.usage_record import (
+    is_pending,
+    parse,
+    readable_quantity,
+)
 from marketplace_metering.adapters.dynamodb.sealing.compare_with_ledger import Comparison, compare
 from marketplace_metering.adapters.dynamodb.sealing.events import Events
 from marketplace_metering.adapters.dynamodb.sealing.operator_retries import Retries
@@ -76,6 +80,7 @@ class PendingUsage:
         self._retries = retries
         self._events = Events(calls, names, alarms)
         self._clock = clock
+        self._malformed: list[tuple[str, str]] = []
 
     def books(self, now: datetime, policy: Policy) -> Iterator[tuple[Book, Sequence[Group]]]:
         """Every book with pending groups."""
@@ -87,8 +92,7 @@ class PendingUsage:
                 shards.update(item["metering_pending"]["S"] for item in page[:1])
                 reader.take(page)
         reading = reader.reading
-        # Usage of the time since this run began is not "in the future": it is judged by the clock.
-        self._refuse(reading.malformed, max(now, self._clock()))
+        self._malformed = reading.malformed
         moved = _seen_twice(reading.books) if len(shards) > 1 else {}
         buyers: dict[str, Buyer] = {}
         for part in portions(sorted(reading.books, key=_by_buyer), GET_KEYS_MAX):
@@ -97,10 +101,20 @@ class PendingUsage:
             buyers = self._buyers(books, buyers)
             yield from self._some(books, moved, buyers, oldest, now)
 
-    def _refuse(self, malformed: list[Attributes], now: datetime) -> None:
-        judged = (_malformed(item, now) for item in malformed)
-        refused = (each for each in judged if each is not None)
-        mark_refused(self._calls, self._names, self._alarms, refused)
+    def refuse_malformed(self, until: datetime | None) -> int:
+        """Mark what `books` saw and is malformed still; see `ports.Ledger`."""
+        refused = 0
+        malformed, self._malformed = self._malformed, []
+        for part in portions(malformed, GET_KEYS_MAX):
+            # Usage of the time since the run began is not "in the future": the clock judges it.
+            now = self._clock()
+            if until is not None and now >= until:
+                break
+            items = self._calls.get(self._names.records, map(_key_of, part))
+            judged = [_malformed(item, now) for item in items if is_pending(item)]
+            wrong = [each for each in judged if each is not None]
+            refused += mark_refused(self._calls, self._names, self._alarms, wrong)
+        return refused
 
     def _some(
         self,
@@ -208,6 +222,11 @@ def _without(book: PendingBook, held: set[int]) -> PendingBook:
             times, quantities = zip(*kept, strict=True)
             left.groups[group] = MemberColumns(array("q", times), array("q", quantities))
     return left
+
+
+def _key_of(key: tuple[str, str]) -> Attributes:
+    account, created = key
+    return {"customerAWSAccountId": text(account), "create_timestamp": number(created)}
 
 
 def _malformed(item: Attributes, now: datetime) -> MalformedRecord | None:

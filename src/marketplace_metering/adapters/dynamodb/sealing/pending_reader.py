@@ -37,6 +37,9 @@ UNITS_MAX = QUANTITY_MICROS_MAX // MICROS_PER_UNIT
 SHAPES_MAX = 1_000
 SHORT_MAX = 500_000
 DECIMALS = 6
+# A run lists so many: a bug that writes seconds for milliseconds leaves a million an hour, each up
+# to 400 KB. It takes a minute, and the honest usage beside it is sealed before.
+MALFORMED_MAX = 20_000
 MS_PER_HOUR = NS_PER_HOUR // NS_PER_MS
 
 
@@ -74,7 +77,7 @@ class Reading:
     """What the index showed."""
 
     books: dict[BookKey, PendingBook] = field(default_factory=dict)
-    malformed: list[Attributes] = field(default_factory=list)
+    malformed: list[tuple[str, str]] = field(default_factory=list)  # keys of some thousands
 
 
 @dataclass(slots=True)
@@ -198,7 +201,9 @@ class Reader:
     def _take_carefully(self, item: Attributes) -> None:
         found = parse(item, self._now)
         if not isinstance(found, UsageRecord):
-            self.reading.malformed.append(item)
+            if len(self.reading.malformed) < MALFORMED_MAX:
+                place = item["customerAWSAccountId"]["S"], item["create_timestamp"]["N"]
+                self.reading.malformed.append(place)
             return
         key = found.meter.book_key
         book = self.reading.books.get(key)

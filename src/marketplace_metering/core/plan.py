@@ -55,6 +55,7 @@ class Book:
     released: Sequence[EntryKey] = ()  # of windows that may be sealed again
     owners: Owners = field(default_factory=lambda: NOBODY)  # of the licences of its pending usage
     is_partial: bool = False  # of its pending usage, not all could be read
+    unreadable: str = ""  # why nothing can be planned: what the ledger has of it cannot be read
 
 
 @dataclass(frozen=True, slots=True)

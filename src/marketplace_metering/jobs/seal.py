@@ -111,7 +111,16 @@ def _seal_once(
     now = ports.clock.now()
     books = ports.store.pending(now, policy)
     while step := list(islice(books, BOOKS_PER_STEP)):
-        plans = [plan(book, groups, now, policy, scope, looking.hour) for book, groups in step]
+        for book, groups in step:
+            if book.unreadable:
+                looking.left_a_book()
+                if only is None:
+                    report.unstorable.append(UnstorableBook.unread(book, groups))
+        plans = [
+            plan(book, groups, now, policy, scope, looking.hour)
+            for book, groups in step
+            if not book.unreadable
+        ]
         for each in plans:
             looking.saw(each)
             report.is_partial |= each.book.is_partial

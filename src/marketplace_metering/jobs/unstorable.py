@@ -1,4 +1,4 @@
-"""A book that the store cannot take stays pending, and people are told: it costs only itself."""
+"""A book that the store cannot take or read costs only itself: it stays pending, with an alarm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from marketplace_metering.core.identity import BookKey
 from marketplace_metering.core.ledger import Alarm, AlarmKind
-from marketplace_metering.core.plan import Plan, Unstorable
+from marketplace_metering.core.plan import Book, Group, Plan, Unstorable
 from marketplace_metering.core.quantity import Quantity, total
 from marketplace_metering.ports import Ports
 
@@ -26,23 +26,24 @@ class UnstorableBook:
     records: int
     quantity: Quantity
     why: str
+    cannot: str = "take the plan for"
 
     @classmethod
     def of(cls, plan: Plan, answer: Unstorable) -> UnstorableBook:
         """Of a plan that was not stored."""
         groups = [group for sealing in plan.sealings for group in sealing.groups]
         groups += [group for group, _why in plan.rejected]
-        return cls(
-            plan.book.key,
-            sum(group.record_count for group in groups),
-            total(group.quantity for group in groups),
-            answer.words,
-        )
+        return cls(plan.book.key, *_sum(groups), answer.words)
+
+    @classmethod
+    def unread(cls, book: Book, groups: Sequence[Group]) -> UnstorableBook:
+        """Of a book that could not be read."""
+        return cls(book.key, *_sum(groups), book.unreadable, "read what the ledger has beside")
 
     def __str__(self) -> str:
         key = self.key
         return (
-            f"{key.product} {key.account} {key.dimension}: the store cannot take the plan for "
+            f"{key.product} {key.account} {key.dimension}: the store cannot {self.cannot} "
             f"{self.records} usage records, quantity {self.quantity}; they stay pending and all "
             f"other usage is metered. It said: {self.why}"
         )
@@ -57,6 +58,11 @@ class UnstorableBook:
             "quantity": str(self.quantity),
             "why": self.why,
         }
+
+
+def _sum(groups: Sequence[Group]) -> tuple[int, Quantity]:
+    records = sum(group.record_count for group in groups)
+    return records, total(group.quantity for group in groups)
 
 
 def tell(ports: Ports, books: Sequence[UnstorableBook]) -> None:

@@ -167,7 +167,7 @@ class Calls:
                 self._transact(list(writes))
             except ClientError as error:
                 reasons = error.response.get("CancellationReasons")
-                if _is_invalid(error):
+                if is_invalid(error):
                     raise InvalidRequestError(str(error)) from error
                 if reasons is None:
                     raise
@@ -190,7 +190,7 @@ class Calls:
         try:
             return self._execute_valid(statements)
         except ClientError as error:
-            if not _is_invalid(error):
+            if not is_invalid(error):
                 raise
             if len(statements) == 1:
                 return [Refusal(invalid=str(error))]
@@ -236,7 +236,8 @@ class Calls:
         return self._send("transact_write_items", self._raw.transact, writes=writes)
 
 
-def _is_invalid(error: ClientError) -> bool:
+def is_invalid(error: ClientError) -> bool:
+    """Whether DynamoDB can never take the request as it is."""
     return error.response.get("Error", {}).get("Code") == "ValidationException"
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import gc
+import logging
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain
 
+from botocore.exceptions import ClientError
+
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, number, text
-from marketplace_metering.adapters.dynamodb.api.requests import GET_KEYS_MAX, Calls, portions
+from marketplace_metering.adapters.dynamodb.api.requests import (
+    GET_KEYS_MAX,
+    Calls,
+    is_invalid,
+    portions,
+)
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
 from marketplace_metering.adapters.dynamodb.items.book_head import Head, read_heads
@@ -44,7 +52,10 @@ from marketplace_metering.core.plan import Book, Group
 from marketplace_metering.core.policy import Policy
 from marketplace_metering.core.record import UsageRecord
 
+logger = logging.getLogger("marketplace_metering.adapters.dynamodb.pending")
+
 ROUNDS = 3
+WORDS_KEPT = 500
 
 
 @contextmanager
@@ -61,6 +72,29 @@ def collecting_nothing() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+# What is not as this version writes it: another version's, a foreign hand's, our own bug's.
+BROKEN = (
+    AssertionError,
+    AttributeError,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one reading of the pending usage has in common."""
+
+    moved: dict[str, set[int]]
+    oldest: UsageHour
+    now: datetime
+    buyers: dict[str, Buyer] = field(default_factory=dict)
 
 
 class PendingUsage:
@@ -94,12 +128,9 @@ class PendingUsage:
         reading = reader.reading
         self._malformed = reading.malformed
         moved = _seen_twice(reading.books) if len(shards) > 1 else {}
-        buyers: dict[str, Buyer] = {}
+        run = _Run(moved, oldest, now)
         for part in portions(sorted(reading.books, key=_by_buyer), GET_KEYS_MAX):
-            books = {key: reading.books.pop(key) for key in part}
-            # A buyer is read once: what this run seals itself comes from the same picture.
-            buyers = self._buyers(books, buyers)
-            yield from self._some(books, moved, buyers, oldest, now)
+            yield from self._apart({key: reading.books.pop(key) for key in part}, run)
 
     def refuse_malformed(self, until: datetime | None) -> int:
         """Mark what `books` saw and is malformed still; see `ports.Ledger`."""
@@ -116,14 +147,33 @@ class PendingUsage:
             refused += mark_refused(self._calls, self._names, self._alarms, wrong)
         return refused
 
-    def _some(
-        self,
-        books: dict[BookKey, PendingBook],
-        moved: dict[str, set[int]],
-        buyers: dict[str, Buyer],
-        oldest: UsageHour,
-        now: datetime,
+    def _apart(
+        self, books: dict[BookKey, PendingBook], run: _Run
     ) -> Iterator[tuple[Book, Sequence[Group]]]:
+        """Some books; one that cannot be read costs only itself."""
+        try:
+            read = list(self._some(books, run))
+        except (*BROKEN, ClientError) as error:
+            if isinstance(error, ClientError) and not is_invalid(error):
+                raise
+            keys_ = list(books)
+            if len(keys_) > 1:
+                half = len(keys_) // 2
+                for some in (keys_[:half], keys_[half:]):
+                    yield from self._apart({key: books[key] for key in some}, run)
+                return
+            [(key, book)] = books.items()
+            logger.exception("the book %s cannot be read; all others are", key)
+            why = f"{type(error).__name__}: {error}"[:WORDS_KEPT]
+            read = [(Book(key, 0, is_partial=True, unreadable=why), list(groups_of(key, book)))]
+        yield from read
+
+    def _some(
+        self, books: dict[BookKey, PendingBook], run: _Run
+    ) -> Iterator[tuple[Book, Sequence[Group]]]:
+        # A buyer is read once: what this run seals itself comes from the same picture.
+        buyers = run.buyers = self._buyers(books, run.buyers)
+        moved, oldest, now = run.moved, run.oldest, run.now
         others = {
             key: buyers[key.account].as_read.others(key, book.first_hour)
             for key, book in books.items()

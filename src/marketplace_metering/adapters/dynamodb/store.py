@@ -20,6 +20,7 @@ from marketplace_metering.adapters.dynamodb.operators.recovery import DynamoReco
 from marketplace_metering.adapters.dynamodb.sealing.append_plans import SealingLedger
 from marketplace_metering.adapters.dynamodb.sealing.operator_retries import Retries
 from marketplace_metering.adapters.dynamodb.sealing.pending import PendingUsage
+from marketplace_metering.adapters.dynamodb.settling.broken_entries import BrokenEntries
 from marketplace_metering.adapters.dynamodb.settling.change import Changes
 from marketplace_metering.adapters.dynamodb.settling.due import DueEntries
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
@@ -67,13 +68,16 @@ class DynamoStore:
 
         self._new_revision = new_revision
         self._alarms = alarms = Alarms(calls, names.ledger)
-        self._changes = Changes(calls, names, alarms, memory, new_revision)
+        broken = BrokenEntries(alarms, now)
+        self._changes = Changes(calls, names, alarms, memory, broken, new_revision)
         self._retention = retention
-        self._marks = WriteBack(calls, names, memory, now, new_revision, workers, self.retention)
+        self._marks = WriteBack(
+            calls, names, memory, broken, now, new_revision, workers, self.retention
+        )
         retries = Retries(calls, names, alarms, self._changes, self._marks)
         self._pending = PendingUsage(calls, names, alarms, retries, now)
         self._sealing = SealingLedger(calls, names, alarms, memory, new_revision)
-        self._due = DueEntries(calls, names.ledger, memory, self._changes)
+        self._due = DueEntries(calls, names.ledger, memory, broken, self._changes)
 
     def close(self) -> None:
         """Nothing to give back: the client belongs to its creator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -9,6 +10,7 @@ from heapq import merge
 from itertools import count, groupby, islice
 from typing import Any
 
+from marketplace_metering.adapters.dynamodb.api.apart import is_broken
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, number, text
 from marketplace_metering.adapters.dynamodb.api.requests import (
     GET_KEYS_MAX,
@@ -23,6 +25,8 @@ from marketplace_metering.core.hours import UsageHour, epoch_ms, from_ms
 from marketplace_metering.core.identity import Meter, Window
 from marketplace_metering.core.ledger import Alarm, AlarmKind
 from marketplace_metering.core.quantity import parse_quantity
+
+logger = logging.getLogger("marketplace_metering.adapters.dynamodb.alarms")
 
 UNDELIVERED = "alarms"
 NUMBER_SPREAD = 10**9  # so that two processes do not take the same number
@@ -82,13 +86,23 @@ class Alarms:
 
     def write(self, alarm: Alarm) -> dict[str, Any]:
         """The part of a transaction that stores an alarm with its cause."""
-        item = alarm_item(alarm, self._new_number(alarm))
-        return {"Put": {"TableName": self._table, "Item": item}}
+        return self._put(alarm, self._new_number(alarm))
 
     def _new_number(self, alarm: Alarm) -> int:
         """Rises with time, and within a process also where the time stands still."""
         within = epoch_ms(alarm.raised_at) * NUMBERS_PER_MS + next(self._count) % NUMBERS_PER_MS
         return within * NUMBER_SPREAD + secrets.randbelow(NUMBER_SPREAD)
+
+    def raise_once(self, alarm: Alarm, period_start: datetime, about: int) -> None:
+        """Store an alarm, unless one about the same was stored in the same period."""
+        within = epoch_ms(period_start) * NUMBERS_PER_MS + about % NUMBERS_PER_MS
+        write = self._put(alarm, within * NUMBER_SPREAD + about // NUMBERS_PER_MS % NUMBER_SPREAD)
+        write["Put"]["ConditionExpression"] = "attribute_not_exists(pk)"
+        if self._calls.transact([write]) is None:
+            self.were_raised([write])
+
+    def _put(self, alarm: Alarm, number_: int) -> dict[str, Any]:
+        return {"Put": {"TableName": self._table, "Item": alarm_item(alarm, number_)}}
 
     def were_raised(self, writes: Sequence[dict[str, Any]]) -> None:
         """The transaction with these parts was stored."""
@@ -116,7 +130,14 @@ class Alarms:
             items = self._calls.get(self._table, (_place(each).key for each in part))
             there = {int(item["sk"]["S"]): item for item in items if "outbox" in item}
             self._raised.difference_update(set(part).difference(there))
-            yield from ((each, _alarm_of(there[each])) for each in sorted(there))
+            for each in sorted(there):
+                try:
+                    yield each, _alarm_of(there[each])
+                except Exception as error:
+                    if not is_broken(error):
+                        raise
+                    # Another version's: who can read it delivers it.
+                    logger.warning("the alarm %d cannot be read", each, exc_info=error)
 
     def delivered(self, numbers: Sequence[int], now: datetime) -> None:
         """Confirm the delivery of alarms."""

@@ -10,17 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
 
-from botocore.exceptions import ClientError
-
+from marketplace_metering.adapters.dynamodb.api.apart import apart
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, number, text
-from marketplace_metering.adapters.dynamodb.api.requests import (
-    GET_KEYS_MAX,
-    Calls,
-    is_invalid,
-    portions,
-)
+from marketplace_metering.adapters.dynamodb.api.requests import GET_KEYS_MAX, Calls, portions
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
 from marketplace_metering.adapters.dynamodb.items.book_head import Head, read_heads
@@ -74,19 +69,6 @@ def collecting_nothing() -> Iterator[None]:
             gc.enable()
 
 
-# What is not as this version writes it: another version's, a foreign hand's, our own bug's.
-BROKEN = (
-    AssertionError,
-    AttributeError,
-    ArithmeticError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-
-
 @dataclass(slots=True)
 class _Run:
     """What one reading of the pending usage has in common."""
@@ -130,7 +112,11 @@ class PendingUsage:
         moved = _seen_twice(reading.books) if len(shards) > 1 else {}
         run = _Run(moved, oldest, now)
         for part in portions(sorted(reading.books, key=_by_buyer), GET_KEYS_MAX):
-            yield from self._apart({key: reading.books.pop(key) for key in part}, run)
+            books = {key: reading.books.pop(key) for key in part}
+            read = partial(self._read_some, books, run)
+            unread = partial(_unread, books)
+            for some in apart(list(books), read, unread):
+                yield from some
 
     def refuse_malformed(self, until: datetime | None) -> int:
         """Mark what `books` saw and is malformed still; see `ports.Ledger`."""
@@ -147,26 +133,10 @@ class PendingUsage:
             refused += mark_refused(self._calls, self._names, self._alarms, wrong)
         return refused
 
-    def _apart(
-        self, books: dict[BookKey, PendingBook], run: _Run
-    ) -> Iterator[tuple[Book, Sequence[Group]]]:
-        """Some books; one that cannot be read costs only itself."""
-        try:
-            read = list(self._some(books, run))
-        except (*BROKEN, ClientError) as error:
-            if isinstance(error, ClientError) and not is_invalid(error):
-                raise
-            keys_ = list(books)
-            if len(keys_) > 1:
-                half = len(keys_) // 2
-                for some in (keys_[:half], keys_[half:]):
-                    yield from self._apart({key: books[key] for key in some}, run)
-                return
-            [(key, book)] = books.items()
-            logger.exception("the book %s cannot be read; all others are", key)
-            why = f"{type(error).__name__}: {error}"[:WORDS_KEPT]
-            read = [(Book(key, 0, is_partial=True, unreadable=why), list(groups_of(key, book)))]
-        yield from read
+    def _read_some(
+        self, books: dict[BookKey, PendingBook], run: _Run, some: Sequence[BookKey]
+    ) -> list[tuple[Book, Sequence[Group]]]:
+        return list(self._some({key: books[key] for key in some}, run))
 
     def _some(
         self, books: dict[BookKey, PendingBook], run: _Run
@@ -219,6 +189,16 @@ class PendingUsage:
         pks = {keys.book_pk(key): key for key in books}
         heads = read_heads(self._calls, self._names.ledger, pks)
         return {pks[pk]: head for pk, head in heads.items()}
+
+
+def _unread(
+    books: dict[BookKey, PendingBook], key: BookKey, error: Exception
+) -> list[tuple[Book, Sequence[Group]]]:
+    """A book that cannot be read costs only itself."""
+    logger.error("the book %s cannot be read; all others are", key, exc_info=error)
+    why = f"{type(error).__name__}: {error}"[:WORDS_KEPT]
+    book = Book(key, 0, is_partial=True, unreadable=why)
+    return [(book, list(groups_of(key, books[key])))]
 
 
 def _not_pending(comparison: Comparison, free: dict[BookKey, set[int]]) -> dict[BookKey, set[int]]:

@@ -8,25 +8,28 @@ and for a release the head of the book, is written in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, NamedTuple
 
+from marketplace_metering.adapters.dynamodb.api.apart import apart, is_broken
 from marketplace_metering.adapters.dynamodb.api.attributes import text
 from marketplace_metering.adapters.dynamodb.api.requests import (
     GET_KEYS_MAX,
     STATEMENTS_MAX,
     Calls,
+    InvalidRequestError,
     Refusal,
     StoreBusyError,
-    StoreError,
     portions,
 )
 from marketplace_metering.adapters.dynamodb.items import keys
 from marketplace_metering.adapters.dynamodb.items.alarm import Alarms
 from marketplace_metering.adapters.dynamodb.items.book_head import Head, Holding, read_heads
 from marketplace_metering.adapters.dynamodb.items.entry import (
+    Rejected,
     Stored,
     read_covering,
     update_statement,
@@ -34,6 +37,7 @@ from marketplace_metering.adapters.dynamodb.items.entry import (
 )
 from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
+from marketplace_metering.adapters.dynamodb.settling.broken_entries import BrokenEntries
 from marketplace_metering.adapters.dynamodb.settling.outcome_marks import with_marks
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
 from marketplace_metering.core.ledger import AfterRelease, Change, Entry, EntryKey
@@ -59,21 +63,31 @@ class Changes:
         names: TableNames,
         alarms: Alarms,
         memory: Memory,
+        broken: BrokenEntries,
         new_revision: Callable[[], str],
     ) -> None:
         self._calls = calls
         self._names = names
         self._memory = memory
-        self._writer = _Writer(calls, names, alarms, memory)
+        self._broken = broken
+        self._writer = _Writer(calls, names, alarms, memory, broken)
         self._new_revision = new_revision
 
     def read(self, places: Iterable[Place]) -> dict[Place, Stored]:
-        """The entries as they are now; those that do not exist are left out."""
-        found = read_covering(self._calls, self._names.ledger, places)
+        """The entries as they are now; those that do not exist or are broken are left out."""
+
+        def read(some: Sequence[Place]) -> dict[Place, Stored | Rejected]:
+            return read_covering(self._calls, self._names.ledger, some)
+
+        found = ChainMap(*apart(list(places), read, self._leave))
         entries = {place: each for place, each in found.items() if isinstance(each, Stored)}
         for each in entries.values():
             self._memory.saw(each)
         return entries
+
+    def _leave(self, place: Place, error: Exception) -> dict[Place, Stored | Rejected]:
+        self._broken.tell(place, error)
+        return {}
 
     def change(
         self,
@@ -100,18 +114,18 @@ class Changes:
         seen = {
             place: self._memory.entries[place] for place in places if place in self._memory.entries
         }
-        current = self._read_all([place for place in places if place not in seen])
+        current = self._read_some([place for place in places if place not in seen])
         for _try in range(TRIES):
             steps, undecided = self._decide(seen | current, decide, now, is_marked_anew)
-            lost = self._writer.store(steps, now)
+            lost, left = self._writer.store(steps, now)
             for step in steps:
-                if step.after.place not in lost:
+                if step.after.place not in lost and step.after.place not in left:
                     changed[step.after.place] = step.change.entry
             # What is only remembered may be out of date: what it refuses is looked at again.
             again = [*lost, *(place for place in undecided if place in seen)]
             if not again:
                 return
-            seen, current = {}, self._read_all(again)
+            seen, current = {}, self._read_some(again)
             for step in steps:
                 there = current.get(step.after.place)
                 if there is not None and _is_done(step, there):
@@ -121,11 +135,8 @@ class Changes:
             "other processes keep changing the same entries; the next run continues"
         )
 
-    def _read_all(self, places: Sequence[Place]) -> dict[Place, Stored]:
-        found = self.read(places) if places else {}
-        for place in places:
-            assert place in found, f"no entry {place}"
-        return found
+    def _read_some(self, places: Sequence[Place]) -> dict[Place, Stored]:
+        return self.read(places) if places else {}
 
     def _decide(
         self,
@@ -137,7 +148,13 @@ class Changes:
         steps: list[_EntryChange] = []
         undecided: list[Place] = []
         for place, before in entries.items():
-            change = decide(before.entry)
+            try:
+                change = decide(before.entry)
+            except Exception as error:
+                if not is_broken(error):
+                    raise
+                self._broken.tell(place, error)
+                continue
             if change is None:
                 undecided.append(place)
                 continue
@@ -151,14 +168,27 @@ class Changes:
 class _Writer:
     """Writes changes of entries, each on the condition that the entry is as it was decided on."""
 
-    def __init__(self, calls: Calls, names: TableNames, alarms: Alarms, memory: Memory) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        names: TableNames,
+        alarms: Alarms,
+        memory: Memory,
+        broken: BrokenEntries,
+    ) -> None:
         self._calls = calls
         self._names = names
         self._alarms = alarms
         self._memory = memory
+        self._broken = broken
+        self._left: set[Place] = set()
 
-    def store(self, steps: list[_EntryChange], now: datetime) -> list[Place]:
-        """Write the changes; answers the entries that were not as they had been seen."""
+    def store(
+        self, steps: list[_EntryChange], now: datetime
+    ) -> tuple[Collection[Place], Collection[Place]]:
+        """Write the changes; answers the entries that were not as they had been seen, and those
+        that DynamoDB can never take as they should be, of which people are told."""
+        self._left = set()
         alone = [step for step in steps if step.change.alarm is None and step.change.frees is None]
         alarming = [step for step in steps if step.change.alarm and step.change.frees is None]
         freeing = sorted(
@@ -169,11 +199,11 @@ class _Writer:
         for part in portions(alone, STATEMENTS_MAX):
             lost += self._store_alone(part)
         for part in portions(alarming, STEPS_PER_TRANSACTION):
-            lost += self._store_together(part, None, now)
+            lost += self._store_apart(part, None, now)
         for pk, of_book in groupby(freeing, key=lambda step: step.before.place.pk):
             for part in portions(of_book, STEPS_PER_TRANSACTION):
-                lost += self._store_together(part, pk, now)
-        return lost
+                lost += self._store_apart(part, pk, now)
+        return lost, self._left
 
     def _store_alone(self, steps: list[_EntryChange]) -> Iterator[Place]:
         statements = [update_statement(self._names.ledger, s.before, s.after) for s in steps]
@@ -181,17 +211,26 @@ class _Writer:
         for step, refusal in zip(steps, refusals, strict=True):
             if refusal is None or _is_own(refusal, step):
                 self._memory.wrote(step.after)
+            elif refusal.invalid is not None:
+                self._leave(step, InvalidRequestError(refusal.invalid))
             else:
-                yield self._lose(step, refusal)
+                self._memory.forget(step.before.place)
+                yield step.before.place
 
-    def _lose(self, step: _EntryChange, refusal: Refusal) -> Place:
-        if refusal.invalid is not None:
-            raise StoreError(f"{refusal.invalid}, changing {step.before.place}")
+    def _leave(self, step: _EntryChange, error: Exception) -> list[Place]:
         self._memory.forget(step.before.place)
-        return step.before.place
+        self._left.add(step.before.place)
+        self._broken.tell(step.before.place, error)
+        return []
+
+    def _store_apart(self, steps: list[_EntryChange], pk: str | None, now: datetime) -> list[Place]:
+        def store(some: Sequence[_EntryChange]) -> list[Place]:
+            return self._store_together(some, pk, now)
+
+        return list(chain.from_iterable(apart(steps, store, self._leave)))
 
     def _store_together(
-        self, steps: list[_EntryChange], pk: str | None, now: datetime
+        self, steps: Sequence[_EntryChange], pk: str | None, now: datetime
     ) -> list[Place]:
         """Write changes with their alarms, and the head of the book that they free usage of."""
         writes: list[dict[str, Any]] = []
@@ -215,14 +254,14 @@ class _Writer:
                 self._memory.wrote(step.after)
             return []
         for index, refusal in enumerate(refused):
+            if refusal is not None and refusal.invalid is not None:
+                raise InvalidRequestError(refusal.invalid)
             if refusal is not None and index in owner:
-                self._lose(owner[index], refusal)
-            elif refusal is not None and refusal.invalid is not None:
-                raise StoreError(refusal.invalid)
+                self._memory.forget(owner[index].before.place)
         return [step.before.place for step in steps]
 
 
-def _freed(head: Head, steps: list[_EntryChange], now: datetime) -> Head:
+def _freed(head: Head, steps: Sequence[_EntryChange], now: datetime) -> Head:
     holdings = {
         step.before.place: (
             Holding.FREED if step.change.frees is AfterRelease.PENDING else Holding.LISTED

@@ -8,16 +8,18 @@ over it, and entries are read from the table before they are answered.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from heapq import merge
 from itertools import chain, islice
 from typing import Any
 
+from marketplace_metering.adapters.dynamodb.api.apart import is_broken
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, number, text
 from marketplace_metering.adapters.dynamodb.api.requests import Calls
 from marketplace_metering.adapters.dynamodb.items import keys, tables
 from marketplace_metering.adapters.dynamodb.items.entry import PARKED, SEALED
+from marketplace_metering.adapters.dynamodb.settling.broken_entries import BrokenEntries
 from marketplace_metering.adapters.dynamodb.settling.change import Changes
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory, Row
 from marketplace_metering.core.hours import epoch_ms, from_ms
@@ -33,10 +35,13 @@ PARKED_LOOKED_THROUGH = 5_000  # about one page
 class DueEntries:
     """The outbox of a store."""
 
-    def __init__(self, calls: Calls, table: str, memory: Memory, changes: Changes) -> None:
+    def __init__(
+        self, calls: Calls, table: str, memory: Memory, broken: BrokenEntries, changes: Changes
+    ) -> None:
         self._calls = calls
         self._table = table
         self._memory = memory
+        self._broken = broken
         self._changes = changes
 
     def due(self, now: datetime, policy: Policy, without_products: Collection[str]) -> list[Entry]:
@@ -136,7 +141,7 @@ class DueEntries:
             and (until is None or row.due_order <= until)
         )
         rows = (row for row in self._indexed(queue, after, until, limit) if row.place not in own)
-        together = merge(rows, corrections)
+        together = (row for row in merge(rows, corrections) if row.place not in self._broken)
         if retry_after is None:
             return together
         return (row for row in together if row.retry_at_ms > retry_after)
@@ -161,15 +166,24 @@ class DueEntries:
         if limit is not None:
             # Nearly always enough: no need to read a megabyte for each batch.
             answer = self._calls.one("query", **query, Limit=limit)
-            yield from map(_row, answer["Items"])
+            yield from self._readable(answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        yield from map(_row, self._calls.items(**query))
+        yield from self._readable(self._calls.items(**query))
+
+    def _readable(self, items: Iterable[Attributes]) -> Iterator[Row]:
+        for item in items:
+            try:
+                yield _row(item)
+            except Exception as error:
+                if not is_broken(error):
+                    raise
+                self._broken.tell(keys.place_of(item), error)
 
 
 def _row(item: Attributes) -> Row:
-    return Row(
+    row = Row(
         item["unsettled"]["S"],
         int(item["due_order"]["N"]),
         keys.place_of(item),
@@ -178,6 +192,8 @@ def _row(item: Attributes) -> Row:
         item["lane"]["S"],
         item["license_arn"]["S"] if "license_arn" in item else None,
     )
+    keys.entry_key(row.place, row.license_arn)  # or it is no entry
+    return row
 
 
 def _product(row: Row) -> str:

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
+from marketplace_metering.adapters.dynamodb.api.apart import apart
 from marketplace_metering.adapters.dynamodb.api.attributes import Attributes, text
 from marketplace_metering.adapters.dynamodb.api.requests import (
     GET_KEYS_MAX,
@@ -38,6 +40,7 @@ from marketplace_metering.adapters.dynamodb.items.keys import Place
 from marketplace_metering.adapters.dynamodb.items.member_list import MemberList
 from marketplace_metering.adapters.dynamodb.items.tables import TableNames
 from marketplace_metering.adapters.dynamodb.items.usage_record import MARKED_BY, is_moved
+from marketplace_metering.adapters.dynamodb.settling.broken_entries import BrokenEntries
 from marketplace_metering.adapters.dynamodb.settling.outcome_marks import (
     Fate,
     Mark,
@@ -84,6 +87,7 @@ class WriteBack:
         calls: Calls,
         names: TableNames,
         memory: Memory,
+        broken: BrokenEntries,
         now: Callable[[], datetime],
         new_revision: Callable[[], str],
         workers: int,
@@ -92,6 +96,7 @@ class WriteBack:
         self._calls = calls
         self._names = names
         self._memory = memory
+        self._broken = broken
         self._now = now
         self._new_revision = new_revision
         self._workers = workers
@@ -105,8 +110,12 @@ class WriteBack:
         for places in portions(self._due_places(), GET_KEYS_MAX):
             if self._is_over(until):
                 break
-            marked += self.of_entries(places, until)
+            marked += sum(apart(places, partial(self.of_entries, until=until), self._leave))
         return marked
+
+    def _leave(self, place: Place, error: Exception) -> int:
+        self._broken.tell(place, error)
+        return 0
 
     def _due_places(self) -> Iterator[Place]:
         """Some pages at a time: there may be very many, and little time."""

@@ -102,3 +102,11 @@ def test_a_file_that_is_no_database_is_refused(metering: Metering, tmp_path: Pat
     result = metering("status")
     assert result.exit_code == 2
     assert "file is not a database; choose a writable file with --store" in result.stderr
+
+
+def test_a_store_that_is_none_is_said_and_not_traced(metering: Metering, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(usage())
+    result = metering("record", "--store", str(tmp_path / "x.db"), "a.jsonl")
+    assert result.exit_code == 2
+    assert "setting store = " in result.stderr
+    assert "give sqlite:///file" in result.stderr

@@ -32,6 +32,7 @@ from marketplace_metering.jobs import record as recording
 from marketplace_metering.jobs.inputs import recognise
 from marketplace_metering.jobs.record import RecordReport, writable
 from marketplace_metering.recorder.by_hand import may_be_elsewhere
+from marketplace_metering.recorder.errors import RecorderSettingError
 from marketplace_metering.recorder.sinks import open_sink
 
 REFUSALS_SHOWN_MAX = 20
@@ -176,7 +177,11 @@ def _place(session: Session, name: str, file: BinaryIO) -> str | None:
 
 def _check_spool(session: Session, name: str) -> None:
     """Refuse a recorder's batch that may be in another store, before anything is recorded."""
-    where = may_be_elsewhere(Path(name), open_sink(session.settings.store))
+    try:
+        store = open_sink(session.settings.store)
+    except RecorderSettingError as error:
+        raise Failure(f"setting store = {session.settings.store} refused: {error}") from error
+    where = may_be_elsewhere(Path(name), store)
     if where is not None:
         raise Failure(
             f"{name} waits in a recorder's spool, and its usage may be in {where} already; nothing "

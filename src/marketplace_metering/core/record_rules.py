@@ -12,8 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Final
 
+from marketplace_metering.core.budgets import (
+    NAME_COMPARED_LENGTH_MAX,
+    NAMES_COMPARED_MAX,
+    PROBLEMS_MAX,
+)
 from marketplace_metering.core.hours import NS_PER_MS, epoch_ns
 from marketplace_metering.core.identity import ACCOUNT, LICENSE_ARN, PRODUCT_CODE
 from marketplace_metering.core.limits import (
@@ -135,10 +141,18 @@ def read_record(item: Mapping[str, object], now: datetime) -> UsageRecord | tupl
         or (created_ns is None or micros is None or pending is None)
     ):
         missing = [_missing(name, extras) for name in REQUIRED if item.get(name) is None]
-        return (*missing, *problems)
+        return _the_first([*missing, *problems])
     return UsageRecord(
         account, product, dimension, created_ns, micros, license_arn, tags, event_id, extras
     )
+
+
+def _the_first(problems: list[Problem]) -> tuple[Problem, ...]:
+    told = problems[:PROBLEMS_MAX]
+    if left := len(problems) - len(told):
+        rule, fix = f"it has {left:,} more problems", "correct these first"
+        told.append(Problem.of("the usage record", None, rule, fix))
+    return tuple(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +246,9 @@ def _missing(name: str, extras: Mapping[str, object]) -> Problem:
     # difflib is only paid for by records that are wrong.
     from difflib import get_close_matches
 
-    spelling = {other.lower().replace("-", "_"): other for other in extras}
+    short = (other for other in extras if len(other) <= NAME_COMPARED_LENGTH_MAX)
+    some = islice(short, NAMES_COMPARED_MAX)
+    spelling = {other.lower().replace("-", "_"): other for other in some}
     close = get_close_matches(name.lower(), spelling, n=1, cutoff=0.75)
     fix = {
         "create_timestamp": "give the Unix time of the usage in milliseconds",
@@ -357,7 +373,7 @@ def _tags(value: object, problems: list[Problem]) -> Tags:
     if len(value) > TAGS_MAX:
         rule = f"a usage record has at most {TAGS_MAX} tags, this has {len(value)}"
         problems.append(Problem.of("tags", dict(value), rule, "leave some out"))
-    for key, text in value.items():
+    for key, text in islice(value.items(), PROBLEMS_MAX):
         for what, part, longest in (
             ("key", key, TAG_KEY_LENGTH_MAX),
             ("value", text, TAG_VALUE_LENGTH_MAX),

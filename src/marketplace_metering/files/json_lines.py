@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,11 @@ from decimal import Decimal
 from itertools import chain, islice
 from typing import Any
 
+from marketplace_metering.core.budgets import (
+    DEPTH_MAX,
+    RECORD_CHARACTERS_KEPT,
+    RECORD_CHARACTERS_MAX,
+)
 from marketplace_metering.core.record import Problem, UsageRecord
 from marketplace_metering.core.record_columns import RecordColumns
 from marketplace_metering.core.record_rules import is_text, read_record
@@ -38,8 +44,8 @@ class _TwiceError(ValueError):
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     attributes = dict(pairs)
     if len(attributes) != len(pairs):
-        names = [name for name, _value in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counted = Counter(name for name, _value in pairs)
+        twice = next(name for name, count in counted.items() if count > 1)
         raise _TwiceError(f"the attribute {twice!r} appears twice")
     return attributes
 
@@ -159,6 +165,8 @@ def _opens_document(line: str) -> bool:
 def _read_line(number: int, line: str) -> Piece:
     place = f"line {number}"
     text = line.rstrip("\r\n")
+    if len(text) > RECORD_CHARACTERS_MAX:
+        return too_large(place, text)
     try:
         value = DECODER.decode(text)
     except REFUSALS as error:
@@ -166,9 +174,20 @@ def _read_line(number: int, line: str) -> Piece:
     return Piece(place, text, _attributes(text, value))
 
 
+def too_large(place: str, text: str) -> Piece:
+    """What is larger than any usage record: its beginning, to find it by."""
+    rule = f"it has {len(text):,} characters, a usage record at most {RECORD_CHARACTERS_MAX:,}"
+    fix = "put what you keep beside the usage elsewhere; is a line break missing?"
+    kept = f"{text[:RECORD_CHARACTERS_KEPT]}... ({len(text):,} characters in all)"
+    return Piece(place, kept, Problem.of("the line", text, rule, fix))
+
+
 def _attributes(text: str, value: object) -> Mapping[str, object] | Problem:
     if not is_text(text):
         return Problem.of("the line", text, "it is not UTF-8", "save the file in UTF-8")
+    if is_too_deep(text, value):
+        rule = f"its lists and objects are nested more than {DEPTH_MAX} levels deep"
+        return Problem.of("the line", text, rule, "write the innermost ones as strings")
     if isinstance(value, dict):
         return value
     return Problem.of(
@@ -179,12 +198,32 @@ def _attributes(text: str, value: object) -> Mapping[str, object] | Problem:
     )
 
 
+def is_too_deep(text: str, value: object) -> bool:
+    """Whether an attribute of what the JSON text says is nested deeper than any store keeps."""
+    if text.count("[") + text.count("{") <= DEPTH_MAX:
+        return False
+    level: list[object] = [value]
+    for _depth in range(DEPTH_MAX + 2):
+        level = [inner for each in level for inner in _inner(each)]
+    return bool(level)
+
+
+def _inner(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
 def _no_json(text: str, error: Exception) -> Problem:
     if isinstance(error, _TwiceError):
         return Problem.of("the line", text, str(error), "keep only the one that you mean")
     why = str(error) or type(error).__name__
     fix = "write one JSON object a line; for CSV use --format csv"
     return Problem.of("the line", text, f"it is not JSON ({why})", fix)
+
+
+def _small(piece: Piece) -> Piece:
+    return too_large(piece.place, piece.text) if len(piece.text) > RECORD_CHARACTERS_MAX else piece
 
 
 SEPARATORS = re.compile(r"[\s,\[\]]*")
@@ -209,8 +248,9 @@ def _read_document(text: str, first_line: int) -> Iterator[Piece]:
             following = NEXT_OBJECT.search(text, position)
             end = len(text) if following is None else following.start()
             broken = text[position:end].rstrip()
-            yield Piece(place, broken, _no_json(broken, error))
+            yield _small(Piece(place, broken, _no_json(broken, error)))
         else:
-            yield Piece(place, text[position:end], _attributes(text[position:end], value))
+            written = text[position:end]
+            yield _small(Piece(place, written, _attributes(written, value)))
         line += text.count("\n", position, end)
         position = end

@@ -23,7 +23,7 @@ def believe_rounded_numbers(patch: pytest.MonkeyPatch) -> None:
 def let_rows_go_over_lines(patch: pytest.MonkeyPatch) -> None:
     def read_csv(lines: Iterable[str]) -> Iterator[Piece]:
         rows = csv.reader(lines)
-        header = next(rows)
+        header = csv_rows._Header(next(rows))
         for number, row in enumerate(rows, 2):
             text = ",".join(row)
             yield Piece(f"line {number}", text, csv_rows._row(header, row, text))

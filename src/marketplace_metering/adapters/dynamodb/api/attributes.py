@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from marketplace_metering.core.budgets import DEPTH_MAX
 from marketplace_metering.core.hours import NS_PER_MS
 from marketplace_metering.core.quantity import micros_of
 
@@ -15,7 +16,6 @@ Attributes = dict[str, Any]  # an item as DynamoDB's API has it: names and their
 NAME_BYTES_MAX = 65_535  # [P3]
 NUMBER_DIGITS_MAX = 38  # [P2] more is an exception
 NUMBER_EXPONENT_MAX = 125  # [P2] magnitude up to 9.99E+125, down to 1E-130
-DEPTH_MAX = 30  # [P2] 32 levels, less the item's own
 
 
 class UnstorableError(ValueError):

@@ -193,3 +193,20 @@ def test_an_alarm_of_a_newer_version_holds_no_other_back(world: TwoTables) -> No
         ExpressionAttributeValues={":new": {"S": "of another kind"}},
     )
     assert [number for number, _alarm in world.store.undelivered_alarms()] == numbers[1:]
+
+
+def test_an_entry_that_a_restored_table_loses_meanwhile_is_left(
+    world: TwoTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at what is due and the attempt: the run ended, and nothing was sent."""
+    world.put("09:10", 5)
+    other = world.put("09:11", 3, dimension="other")
+    world.seal()
+    lost = {name: entry_item(world, DIMENSION)[name] for name in ("pk", "sk")}
+
+    def take_turn() -> None:
+        world.raw.delete_item(TableName=world.names.ledger, Key=lost)
+
+    monkeypatch.setattr(world.aws, "take_turn", take_turn)
+    world.submit()
+    assert str(world.item(other)["metering_response"]).startswith("billed: ")

@@ -142,6 +142,12 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "a licence that was given away is looked at again",
+        "a job whose clock is ahead has filled an hour meanwhile, and it is in two books",
+        planning.look_once_whose_hours_are_filled,
+        (rules.a_licence_that_is_given_away_while_a_clock_is_ahead,),
+    ),
+    Mutation(
         "an entry that follows a released one has a name of its own",
         "the window can never be sealed again",
         planning.forget_serials,

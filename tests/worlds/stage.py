@@ -35,7 +35,7 @@ from marketplace_metering.jobs.correct import (
 from marketplace_metering.jobs.licenses import Given, give
 from marketplace_metering.jobs.record import record
 from marketplace_metering.jobs.restored import not_a_copy
-from marketplace_metering.ports import Clock, OpenStore, Ports, Store
+from marketplace_metering.ports import Clock, Corrections, OpenStore, Ports, Store
 from marketplace_metering.proof.fake_dynamodb import Faults
 from marketplace_metering.proof.worlds import operator, world_run
 from marketplace_metering.proof.worlds.applications import HOUR_MS, Input
@@ -95,7 +95,7 @@ class Hooks:
 
 
 class _Hooked:
-    def __init__(self, store: Store, hooks: Hooks) -> None:
+    def __init__(self, store: Store | Corrections, hooks: Hooks) -> None:
         self._store = store
         self._hooks = hooks
 
@@ -146,7 +146,11 @@ class HookedShop:
 
     def open(self, clock: Clock) -> OpenStore:
         opened = self._shop.open(clock)
-        return replace(opened, store=cast("Store", _Hooked(opened.store, self._hooks)))
+        return replace(
+            opened,
+            store=cast("Store", _Hooked(opened.store, self._hooks)),
+            corrections=cast("Corrections", _Hooked(opened.corrections, self._hooks)),
+        )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._shop, name)

@@ -26,19 +26,35 @@ class NotGivenError(Exception):
 def give(opened: OpenStore, license_arn: str, product: str, now: datetime) -> Given:
     """Meter a licence under this product code, from the first hour on that no other one fills.
 
-    Windows that are sealed stay whose they are, and are sent as they are.
+    Windows that are sealed stay whose they are, and are sent as they are. A job whose clock is
+    hours ahead may have filled a later hour while this one looked: so it looks again.
     """
-    before = opened.corrections.license_owner(license_arn)
-    filled = _hours_filled_by_others(opened, license_arn, product)
-    if before is None and not filled:
-        owner = Owner(product)
-    else:  # others may fill hours of what nobody owns: in an older ledger, or a copy's
-        owner = handed_over(product, now, max(filled, default=None))
-    if before is not None and before.product == product:  # said again, as when a clock was ahead
-        owner = min(owner, before)
-    if owner != before and not opened.corrections.set_license_owner(license_arn, owner, before):
-        raise NotGivenError(f"licence {license_arn} was given to a product just now: look again")
-    return Given(before, owner)
+    first = before = opened.corrections.license_owner(license_arn)
+    while True:
+        filled = max(_hours_filled_by_others(opened, license_arn, product), default=None)
+        owner = _next_owner(product, before, filled, now)
+        if owner == before:
+            return Given(first, owner)
+        if not opened.corrections.set_license_owner(license_arn, owner, before):
+            said = f"licence {license_arn} was given to a product just now: look again"
+            raise NotGivenError(said)
+        before = owner
+
+
+def _next_owner(
+    product: str, before: Owner | None, filled: UsageHour | None, now: datetime
+) -> Owner:
+    if before is None and filled is None:
+        return Owner(product)
+    # Others may fill hours of what nobody owns: in an older ledger, or a copy's.
+    owner = handed_over(product, now, filled)
+    if (
+        before is None
+        or before.product != product
+        or (filled is not None and filled >= before.since)
+    ):
+        return owner
+    return min(owner, before)  # said again, as when a clock was ahead
 
 
 def _hours_filled_by_others(opened: OpenStore, license_arn: str, product: str) -> list[UsageHour]:

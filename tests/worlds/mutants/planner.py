@@ -10,6 +10,7 @@ import pytest
 from marketplace_metering.core import plan
 from marketplace_metering.core.hours import BillingMonth, UsageHour
 from marketplace_metering.core.policy import Policy
+from marketplace_metering.jobs import licenses
 
 Planner = plan._Planner
 
@@ -76,6 +77,17 @@ def fill_the_hours_of_the_old_owner(patch: pytest.MonkeyPatch) -> None:
         return owner and owner._replace(since=UsageHour(0))
 
     patch.setattr(Planner, "owner_of", owner_of)
+
+
+def look_once_whose_hours_are_filled(patch: pytest.MonkeyPatch) -> None:
+    def give(opened: Any, license_arn: str, product: str, now: Any) -> Any:
+        before = opened.corrections.license_owner(license_arn)
+        filled = max(licenses._hours_filled_by_others(opened, license_arn, product), default=None)
+        owner = licenses._next_owner(product, before, filled, now)
+        opened.corrections.set_license_owner(license_arn, owner, before)
+        return licenses.Given(before, owner)
+
+    patch.setattr("tests.worlds.stage.give", give)
 
 
 def forget_the_cap(patch: pytest.MonkeyPatch) -> None:

@@ -155,3 +155,37 @@ def a_licence_that_is_given_away_while_a_job_plans(stage: Stage) -> None:
     assert stage.billed(LICENSED) == {"20 08:00": "1", "20 09:00": "5"}
     assert stage.billed(LICENSED_ELSEWHERE) == {"20 12:00": "5"}
     stage.end()
+
+
+def a_licence_that_is_given_away_while_a_clock_is_ahead(stage: Stage) -> None:
+    """
+    09:06  the licence belongs to prod-a, which has billed 1 of 08:00
+    10:06  an operator gives it to prod-b, from 12:00 on; meanwhile a job whose clock is five hours
+           ahead carries 5 of 08:00 into 14:00, under prod-a: prod-b's hours begin at 15:00
+    15:06  7 of prod-b, of 14:00, wait for 15:00; no hour of the licence is in both books
+    """
+    stage.now_is("08:10")
+    stage.use(1, meter=LICENSED)
+    stage.now_is("09:06")
+    stage.seal()
+    stage.submit()
+    stage.now_is("10:06")
+    stage.use(5, "08:20", LICENSED)
+
+    def a_job_ahead() -> None:
+        stage.clocks_are_off_by(5 * 3_600)
+        stage.seal()
+        stage.clocks_are_off_by(0)
+
+    stage.before("set_license_owner", a_job_ahead)
+    given = stage.give_the_licence("prod-b")
+    assert str(given.now.since) == "2026-11-20T15:00Z"
+    stage.now_is("14:10")
+    stage.use(7, meter=LICENSED_ELSEWHERE)
+    for hour in ("15:06", "16:06"):
+        stage.now_is(hour)
+        stage.seal()
+        stage.submit()
+    assert stage.billed(LICENSED) == {"20 08:00": "1", "20 14:00": "5"}
+    assert stage.billed(LICENSED_ELSEWHERE) == {"20 15:00": "7"}
+    stage.end()

@@ -52,12 +52,12 @@ checkov: .checkov/bin/checkov  ## Scan the template for insecure settings
 	  --compact --quiet --skip-download
 
 # In an environment of its own: it pins versions of more than a hundred packages.
-.checkov/bin/checkov: Makefile
+.checkov/bin/checkov: .ci/checkov.txt
 	@$(PYTHON) -m venv --clear .checkov
-	@.checkov/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
+	@.checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-lock:  ## Resolve requirements.txt and requirements-dev.txt again (needs uv)
+lock:  ## Resolve every list of requirements again (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  pyproject.toml --quiet --output-file requirements.txt
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
@@ -65,6 +65,11 @@ lock:  ## Resolve requirements.txt and requirements-dev.txt again (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  src/marketplace_metering/local/ministack.in --quiet \
 	  --output-file src/marketplace_metering/local/ministack.txt
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  --constraint requirements-dev.txt src/marketplace_metering/deploy/lambda.in --quiet \
+	  --output-file src/marketplace_metering/deploy/lambda.txt
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  .ci/checkov.in --quiet --output-file .ci/checkov.txt
 
 clean:  ## Remove the virtual environment and every cache
 	rm -rf $(VENV) .venv-3.* .checkov node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,6 +1,6 @@
 """Counts the API calls of each tenant of a FastAPI application, without a network call a request.
 
-    pip install marketplace-metering fastapi uvicorn
+    pip install . fastapi uvicorn
     export USAGE_STORE=dynamodb://my-stack      # or sqlite:////var/lib/app/usage.db
     uvicorn examples.fastapi_app:app
 

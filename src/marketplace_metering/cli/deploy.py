@@ -101,6 +101,7 @@ def deploy(
             raise NotDone(f"nothing was changed: stack {stack} is as it was")
         else:
             stacks.apply(account, plan, _show_event)
+        stacks.check_code(account, plan)
         outputs = stacks.outputs(account, stack)
         if as_json:
             print_json({"stack": stack, "outputs": dict(outputs)})
@@ -181,6 +182,7 @@ def _show(plan: StackPlan) -> None:
     package = plan.package
     versions = f"boto3 {package.versions['boto3']}"
     note(f"package: {package.size_bytes:,} bytes, {versions}, in bucket {plan.bucket}")
+    note(f"package: sha256 {package.sha256}, CodeSha256 {package.code_sha256}")
     if plan.kept_tables:
         note(f"taken over from an earlier stack of this name: {', '.join(plan.kept_tables)}")
     if plan.change_set is None:

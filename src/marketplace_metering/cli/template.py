@@ -31,3 +31,4 @@ def template(output: Path | None) -> None:
     path = output / templates.TEMPLATE_FILE
     path.write_text(templates.read(), encoding="utf-8")
     note(f"wrote {path} and {package.path} ({package.size_bytes:,} bytes)")
+    note(f"package: sha256 {package.sha256}, CodeSha256 {package.code_sha256}")

@@ -1,16 +1,21 @@
 """The Lambda package: this software and what it needs, as one zip file.
 
-It is built from the installed environment, without a network: what was tested is what runs. Every
-dependency is pure Python, so the same file runs on each processor and Python that Lambda offers.
-boto3 is part of it because the one that Lambda brings lags behind, and metering needs a model that
-knows `LicenseArn` and `QuantityAsDecimal`. The same environment gives the same bytes.
+It is built from the installed environment, without a network: what was tested is what runs. It
+carries the locked versions and no others, and every file of them as it was installed: what was
+changed since is refused. Every dependency is pure Python, so the same file runs on each processor
+and Python that Lambda offers. boto3 is part of it because the one that Lambda brings lags behind,
+and metering needs a model that knows `LicenseArn` and `QuantityAsDecimal`.
+
+The same versions give the same bytes on every machine: nothing is compressed, because the libraries
+that do it differ.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterator, Mapping
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata, resources
 from importlib.resources.abc import Traversable
@@ -19,7 +24,7 @@ from pathlib import Path, PurePosixPath
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from marketplace_metering.deploy import DeployError
+from marketplace_metering.deploy import DeployError, bill_of_materials
 
 PACKAGE = "marketplace_metering"
 ROOTS = ("boto3", "aws-lambda-powertools")
@@ -29,10 +34,12 @@ LEFT_OUT = frozenset(
 )
 # botocore describes some 400 services in about 20 MB; these are the ones the functions talk to.
 SERVICES = frozenset({"dynamodb", "lambda", "meteringmarketplace", "sns", "sqs", "sts"})
+LICENSES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS")
 NATIVE = frozenset({".so", ".pyd", ".dylib"})
 ZIP_BYTES_MAX = 50_000_000  # Lambda guide, "Lambda quotas": 50 MB zipped, 250 MB unzipped
 STAMP = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
 MODE = 0o644 << 16
+UNIX = 3  # on whichever system it is built
 
 
 class PackageError(DeployError):
@@ -49,20 +56,31 @@ class Package:
     unpacked_bytes: int
     versions: Mapping[str, str]
 
+    @property
+    def code_sha256(self) -> str:
+        """As Lambda says it of a function's code."""
+        return b64encode(bytes.fromhex(self.sha256)).decode()
+
 
 def build(path: Path) -> Package:
     """Write the package to this path and describe it."""
     contents = dict(_walk(resources.files(PACKAGE), PurePosixPath(PACKAGE)))
     versions = {PACKAGE.replace("_", "-"): metadata.version(PACKAGE)}
-    for distribution in _distributions():
+    lock = bill_of_materials.lock_text()
+    distributions = list(_distributions())
+    _check_versions(distributions, bill_of_materials.locked(lock))
+    for distribution in distributions:
         versions[distribution.name] = distribution.version
         contents.update(_files_of(distribution))
+    contents[bill_of_materials.LOCK_FILE] = lock.encode()
+    own = metadata.distribution(PACKAGE)
+    contents[bill_of_materials.FILE] = bill_of_materials.written([own, *distributions]).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(contents):
             entry = zipfile.ZipInfo(name, STAMP)
             entry.external_attr = MODE
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = UNIX
             archive.writestr(entry, contents[name])
     size = path.stat().st_size
     if size > ZIP_BYTES_MAX:
@@ -93,9 +111,7 @@ def _distributions() -> Iterator[metadata.Distribution]:
         try:
             distribution = metadata.distribution(name)
         except metadata.PackageNotFoundError:
-            raise PackageError(
-                f"{name} is not installed: pip install 'marketplace-metering[aws]'"
-            ) from None
+            raise PackageError(f"{name} is not installed: {_fix()}") from None
         yield distribution
         waiting += _needs(distribution)
 
@@ -119,7 +135,39 @@ def _files_of(distribution: metadata.Distribution) -> Iterator[tuple[str, bytes]
             continue
         if file.suffix in NATIVE:
             raise PackageError(f"{distribution.name} is not pure Python here: {file}")
-        yield str(PurePosixPath(file)), Path(str(file.locate())).read_bytes()
+        content = Path(str(file.locate())).read_bytes()
+        if file.hash is None or file.hash.mode != "sha256" or file.hash.value != _digest(content):
+            raise PackageError(
+                f"{file} of {distribution.name} is not as it was installed: {_fix()}"
+            )
+        yield str(PurePosixPath(file)), content
+
+
+def _digest(content: bytes) -> str:
+    """As the RECORD of an installed distribution has it."""
+    return urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
+def _check_versions(
+    distributions: Iterable[metadata.Distribution], locked: Mapping[str, str]
+) -> None:
+    """Refuse any other version than the one that is locked: nobody has tested it."""
+    installed = {canonicalize_name(each.name): each.version for each in distributions}
+    wrong = [
+        f"{name} {version} (locked: {locked.get(name, 'not at all')})"
+        for name, version in sorted(installed.items())
+        if locked.get(name) != version
+    ]
+    if wrong:
+        raise PackageError(
+            f"the package carries the locked versions only, and others are installed: "
+            f"{', '.join(wrong)}: {_fix()}"
+        )
+
+
+def _fix() -> str:
+    file = resources.files("marketplace_metering.deploy") / bill_of_materials.LOCK_FILE
+    return f"pip install --force-reinstall --require-hashes -r {file}"
 
 
 def _is_wanted(file: PurePosixPath) -> bool:
@@ -129,7 +177,7 @@ def _is_wanted(file: PurePosixPath) -> bool:
         return False
     if parts[0].endswith(".dist-info"):
         # Scanners such as Amazon Inspector learn from it what is in the package.
-        return file.name == "METADATA" or file.name.upper().startswith(("LICENSE", "NOTICE"))
+        return file.name == "METADATA" or file.name.upper().startswith(LICENSES)
     if parts[:2] == ("botocore", "data") and len(parts) > 3:
         return parts[2] in SERVICES
     in_boto3_resources = parts[:2] in (("boto3", "data"), ("boto3", "examples"))

@@ -29,6 +29,7 @@ from marketplace_metering.deploy.package import Package, build
 from marketplace_metering.deploy.progress import StackEvent
 
 POLL_S = 2.0
+FUNCTIONS = ("MeteringJob", "MeteringProcessor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,26 @@ def apply(
     status, failures = progress.follow(cloudformation, stack, seen, on_event, plan.request.poll_s)
     if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
         raise DeployError(f"stack {stack} ended as {status}: {progress.causes(failures)}")
+
+
+def check_code(session: boto3.session.Session, plan: StackPlan) -> None:
+    """That the functions run the package that was built here; raises DeployError."""
+    functions = session.client("lambda")
+    for function in FUNCTIONS:
+        name = f"{plan.request.stack}-{function}"
+        try:
+            runs = functions.get_function_configuration(FunctionName=name)["CodeSha256"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                continue  # a product that needs no metering has none
+            raise
+        if runs != plan.package.code_sha256:
+            raise DeployError(
+                f"{name} runs another package than the one that was built here: its CodeSha256 is "
+                f"{runs}, the package's {plan.package.code_sha256}. Does something else deploy "
+                "this stack, or change its functions or its bucket? Find out what, then deploy "
+                "again"
+            )
 
 
 def outputs(session: boto3.session.Session, stack: str) -> Mapping[str, str]:

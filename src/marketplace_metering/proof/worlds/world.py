@@ -203,7 +203,8 @@ class World:
             said = work(ports, opened)
             self.tell(f"= {said}")
             is_done = True
-            self.endings.told |= process.marketplace.told
+            if self.restored_at_us <= self._under_way[-1]:  # or it told the store that is lost
+                self.endings.told |= process.marketplace.told
         except Crash:
             process.opened = None
             self.endings.may_have_died = True

@@ -8,6 +8,7 @@ and for a release the head of the book, is written in the same transaction.
 
 from __future__ import annotations
 
+import logging
 from collections import ChainMap
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -41,6 +42,8 @@ from marketplace_metering.adapters.dynamodb.settling.broken_entries import Broke
 from marketplace_metering.adapters.dynamodb.settling.outcome_marks import with_marks
 from marketplace_metering.adapters.dynamodb.settling.recent_writes import Memory
 from marketplace_metering.core.ledger import AfterRelease, Change, Entry, EntryKey
+
+logger = logging.getLogger("marketplace_metering.adapters.dynamodb.settling")
 
 TRIES = 10
 STEPS_PER_TRANSACTION = 30  # each may bring an alarm along; and a head for all
@@ -136,7 +139,12 @@ class Changes:
         )
 
     def _read_some(self, places: Sequence[Place]) -> dict[Place, Stored]:
-        return self.read(places) if places else {}
+        found = self.read(places) if places else {}
+        for place in places:
+            if place not in found and place not in self._broken:
+                # The table was restored since it was looked at, or somebody deleted it.
+                logger.error("%s is in the ledger no more, and what AWS said of it is lost", place)
+        return found
 
     def _decide(
         self,

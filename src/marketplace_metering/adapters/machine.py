@@ -28,6 +28,7 @@ logger = logging.getLogger("marketplace_metering.alarm")
 
 
 LINES_PER_KIND = 10  # and one for the rest of them
+LINE_LENGTH_MAX = 2_000
 
 
 class LogNotifier:
@@ -43,7 +44,7 @@ class LogNotifier:
             level = logging.WARNING if is_news else logging.ERROR
             news = [alarm for alarm in same if not _was_told(alarm)]
             for alarm in news[:LINES_PER_KIND]:
-                logger.log(level, "%s", describe(alarm))
+                logger.log(level, "%s", one_line(describe(alarm), LINE_LENGTH_MAX))
             rest = [*news[LINES_PER_KIND:], *filter(_was_told, same)]
             if rest:
                 quantity = total(alarm.quantity for alarm in rest if alarm.quantity is not None)

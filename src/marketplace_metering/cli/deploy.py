@@ -108,7 +108,7 @@ def deploy(
         else:
             drawn = table(f"Stack {stack}", "output", "value")
             for name, value in sorted(outputs.items()):
-                drawn.add_row(name, value)
+                drawn.row(name, value)
             out.print(drawn)
 
 
@@ -146,7 +146,7 @@ def destroy(
             destroying.destroy_stack(account, stack, _show_event)
         if delete_tables:
             for name in destroying.delete_tables(account, stack):
-                out.print(f"deleted table {name}; DynamoDB keeps a backup of it for 35 days")
+                say(f"deleted table {name}; DynamoDB keeps a backup of it for 35 days")
         else:
             kept = ", ".join(tables) or "no tables"
             say(f"kept: {kept}. Nothing meters them until the next deploy.")
@@ -192,7 +192,7 @@ def _show(plan: StackPlan) -> None:
     )
     for change in plan.change_set.changes:
         style = "red" if change.loses_data else None
-        changes.add_row(
+        changes.row(
             change.action, change.logical_id, change.kind, change.replacement or "-", style=style
         )
     errors.print(changes)

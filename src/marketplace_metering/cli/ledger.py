@@ -57,7 +57,7 @@ def show(session: Session, as_json: bool) -> None:
         return
     drawn = table(f"Ledger of {session.settings.store}", "name", "value")
     for name, value in values_of(charter):
-        drawn.add_row(name, value)
+        drawn.row(name, value)
     out.print(drawn)
     if charter.changing is not None:
         name = charter.changing.partition(" ")[0]

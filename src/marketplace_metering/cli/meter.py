@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from marketplace_metering.cli.charter_shown import place_json
 from marketplace_metering.cli.options import ATTENTION, OK, UNFINISHED, json_option
-from marketplace_metering.cli.render import errors, note, out, print_json, say
+from marketplace_metering.cli.render import errors, note, print_json, say
 from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.core.charter import where
 from marketplace_metering.core.ledger import State
@@ -155,11 +155,11 @@ def _say_sealed(report: SealReport) -> None:
         say(f"left pending {records:,} usage records: {why}")
     if report.rejected_records:
         what = "late by your setting, or of a licence that is metered under another product"
-        out.print(f"rejected {report.rejected_records:,} usage records: {what}")
+        say(f"rejected {report.rejected_records:,} usage records: {what}")
     for each in report.unstorable:
         note(f"{each}. Please report this", style="red")
     if report.contended_books:
-        out.print(f"{report.contended_books:,} meters kept changing: the next run seals them")
+        say(f"{report.contended_books:,} meters kept changing: the next run seals them")
 
 
 def _say_submitted(report: SubmitReport) -> None:

@@ -67,9 +67,9 @@ def _progress(count: int) -> Callable[[Total], None]:
             note(f"VIOLATION in world {seed}: {what}")
         told = len(total.violations)
         if errors.is_terminal and total.seeds % 20 == 0:
-            errors.print(f"\r{total.seeds} of {count} worlds", end="")
+            errors.print("\r", total.seeds, " of ", count, " worlds", sep="", end="")
         elif not errors.is_terminal and total.seeds % WORLDS_PER_SIGN_OF_LIFE == 0:
-            errors.print(f"{total.seeds} of {count} worlds, violations: {told}")
+            note(f"{total.seeds} of {count} worlds, violations: {told}")
 
     return show
 
@@ -84,7 +84,7 @@ def _report(total: Total, took_s: float) -> None:
     for title, counts in (("faults", total.faults), ("rare branches", total.marks)):
         drawn = table(title, "what", "times", numbers=1)
         for name, times in sorted(counts.items(), key=lambda each: (-each[1], each[0])):
-            drawn.add_row(name, str(times))
+            drawn.row(name, str(times))
         out.print(drawn)
     if not total.violations:
         out.print("no unit of usage was lost, billed twice or left without a reason")
@@ -95,9 +95,9 @@ def _report(total: Total, took_s: float) -> None:
 def _tell(life: Life, in_full: bool) -> None:
     told = life.lines
     lines = told if in_full else told[-LINES_SHOWN:]
-    out.print(f"the story of world {life.seed}, with {', '.join(life.mix) or 'no faults'}")
+    say(f"the story of world {life.seed}, with {', '.join(life.mix) or 'no faults'}")
     if len(lines) < len(told):
-        out.print(f"... {len(told) - len(lines)} lines before")
+        say(f"... {len(told) - len(lines)} lines before")
     for line in lines:
         say(line)
     say(f"timeline {life.digest}; to see it again:")

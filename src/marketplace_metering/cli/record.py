@@ -315,13 +315,13 @@ def _show(report: RecordReport, doubts: list[Doubt], store: str, as_json: bool) 
         return
     for refused in report.refusals[:REFUSALS_SHOWN_MAX]:
         for problem in refused.problems:
-            errors.print(f"{one_line(refused.source)}:", style="yellow", end=" ")
+            errors.print(one_line(f"{refused.source}:"), style="yellow", end=" ")
             note(str(problem))
     for doubt in doubts:
         note(str(doubt))
     more = report.refused - min(len(report.refusals), REFUSALS_SHOWN_MAX)
     if more:
-        errors.print(f"... and {more:,} more; metering status --refused lists them")
+        note(f"... and {more:,} more; metering status --refused lists them")
     parts = [f"recorded {report.added:,} (quantity {report.added_quantity})"]
     if report.already_there:
         parts.append(f"already there {report.already_there:,}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -55,9 +55,20 @@ def iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat().replace("+00:00", "Z")
 
 
-def table(title: str, *columns: str, numbers: int = 0) -> Table:
+class PlainTable(Table):
+    """A table in whose cells foreign text does nothing."""
+
+    def row(self, *cells: str | Sequence[str], style: str | None = None) -> None:
+        """Add a row; a cell of several texts has a line for each."""
+        lines = ([cell] if isinstance(cell, str) else cell for cell in cells)
+        self.add_row(*("\n".join(map(one_line, each)) for each in lines), style=style)
+
+
+def table(title: str, *columns: str, numbers: int = 0) -> PlainTable:
     """A plain table whose last `numbers` columns are right-aligned; long names fold."""
-    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    drawn = PlainTable(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
     for index, column in enumerate(columns):
         is_number = index >= len(columns) - numbers
         drawn.add_column(

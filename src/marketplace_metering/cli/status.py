@@ -125,14 +125,14 @@ def _show(session: Session, balances: Sequence[Balance], refused: bool) -> None:
     drawn = table(f"Books of {session.settings.store}", "product", *shown, numbers=len(shown))
     for balance in balances:
         cells = [str(getattr(balance, part).quantity) for part in shown]
-        drawn.add_row(balance.product or NOT_READABLE, *cells)
+        drawn.row(balance.product or NOT_READABLE, *cells)
     out.print(drawn)
     _say_charter(session)
     if not balances:
         out.print("nothing is recorded yet: metering record --help")
         return
     _say_balanced(balances, shown)
-    out.print(f"oldest pending usage: {when(session.reports.oldest_pending_at())}")
+    say(f"oldest pending usage: {when(session.reports.oldest_pending_at())}")
     for balance in balances:
         _say_listed(balance)
     if refused:
@@ -155,7 +155,7 @@ def _say_balanced(balances: Sequence[Balance], shown: Sequence[str]) -> None:
         say(f"{balance.product}: {said}; please report this", style="red")
     if not unbalanced:
         parts = " + ".join(part for part in shown if part != "recorded")
-        out.print(f"balanced: recorded = {parts}")
+        say(f"balanced: recorded = {parts}")
 
 
 def _say_listed(balance: Balance) -> None:
@@ -199,5 +199,5 @@ def _say_missing(name: str, balance: Balance) -> None:
 def _say_refused(reports: Reports) -> None:
     for kept in reports.refused_inputs():
         for problem in kept.problems:
-            out.print(f"{one_line(kept.source)}:", style="yellow", end=" ")
+            out.print(one_line(f"{kept.source}:"), style="yellow", end=" ")
             say(str(problem))

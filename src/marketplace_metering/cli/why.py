@@ -80,7 +80,7 @@ def _show_records(reports: Reports, views: Sequence[RecordView], as_json: bool) 
         return
     for view in views:
         record = view.record
-        out.print(f"usage record {timestamp_text(record.created_ns)}", style="bold")
+        say(f"usage record {timestamp_text(record.created_ns)}", style="bold")
         _field("product", record.product)
         _field("licence", record.license_arn)
         _field("account", record.account)
@@ -123,7 +123,7 @@ def _show_window(reports: Reports, meter: Meter, hour: UsageHour, as_json: bool)
         for view in views:
             _show_entry(reports, view)
         if waiting:
-            out.print(f"{len(waiting):,} usage records of this hour are in no entry:")
+            say(f"{len(waiting):,} usage records of this hour are in no entry:")
             _show_records(reports, waiting, as_json=False)
     return bool(views or waiting)
 

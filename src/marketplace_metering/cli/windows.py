@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import click
-from rich.table import Table
 
 from marketplace_metering.cli.options import json_option
-from marketplace_metering.cli.render import out, print_json, table
+from marketplace_metering.cli.render import PlainTable, out, print_json, say, table
 from marketplace_metering.cli.selecting import filter_options
 from marketplace_metering.cli.session import Session, with_session
 from marketplace_metering.cli.why import entry_json
 from marketplace_metering.core.ledger import State
-from marketplace_metering.core.plain_text import one_line
 from marketplace_metering.core.views import EntryFilter, EntryView
 
 WINDOWS_SHOWN = 50
@@ -42,19 +40,19 @@ def windows(
         return
     out.print(_table(views))
     if limit and len(views) == limit:
-        out.print(f"the first {limit}; --limit 0 shows all")
+        say(f"the first {limit}; --limit 0 shows all")
 
 
-def _table(views: Sequence[EntryView]) -> Table:
+def _table(views: Sequence[EntryView]) -> PlainTable:
     columns = ("hour, account", "product, dimension", "state", "deadline", "quantity")
     drawn = table("Windows", *columns, numbers=1)
     for view in views:
         entry = view.entry
         meter = entry.window.meter
         parts = [meter.product, meter.license_arn, meter.dimension]
-        drawn.add_row(
-            f"{entry.window.hour.start:%Y-%m-%d %H:00}\n{meter.account}",
-            "\n".join(one_line(part) for part in parts if part),
+        drawn.row(
+            [f"{entry.window.hour.start:%Y-%m-%d %H:00}", meter.account],
+            [part for part in parts if part],
             str(entry.state),
             f"{entry.deadline:%m-%d %H:%M}",
             str(entry.quantity),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from marketplace_metering.adapters.aws.clients import AwsClient
 from marketplace_metering.adapters.machine import describe
 from marketplace_metering.core.ledger import Alarm, AlarmKind
+from marketplace_metering.core.plain_text import one_line
 from marketplace_metering.core.quantity import total
 
 SUBJECT_LENGTH_MAX = 100  # SNS reference, Publish: up to 100 ASCII characters
@@ -15,6 +16,7 @@ MESSAGE_BYTES_MAX = 200_000  # ours, below SNS's 262,144
 LINES_PER_KIND = 20
 LINE_LENGTH_MAX = 1_000
 METERS_PER_KIND = 20
+METER_LENGTH_MAX = 300
 
 # What each kind means for the reader, and what to do.
 ADVICE = {
@@ -65,7 +67,8 @@ def message(name: str, alarms: Sequence[Alarm]) -> str:
     parts = [f"Metering of {name} reports usage that is not billed as recorded."]
     for kind, same in _by_kind(alarms).items():
         parts += ["", f"{kind}: {len(same)}. What it means: {ADVICE[kind]}.", *_sums(same), ""]
-        parts += [f"- {describe(alarm)}"[:LINE_LENGTH_MAX] for alarm in same[:LINES_PER_KIND]]
+        shown = (describe(alarm) for alarm in same[:LINES_PER_KIND])
+        parts += [f"- {one_line(each, LINE_LENGTH_MAX)}" for each in shown]
         if len(same) > LINES_PER_KIND:
             parts.append(f"- and {len(same) - LINES_PER_KIND} more: see `metering windows`")
     text = "\n".join(parts) + "\n"
@@ -89,7 +92,8 @@ def _sums(alarms: Sequence[Alarm]) -> list[str]:
     for what, same in sorted(found.items())[:METERS_PER_KIND]:
         known = [alarm.quantity for alarm in same if alarm.quantity is not None]
         quantity = str(total(known)) if known else "unknown"
-        lines.append(f"  {what}: quantity {quantity} in {len(same)} windows or inputs"[:300])
+        name = one_line(what, METER_LENGTH_MAX)
+        lines.append(f"  {name}: quantity {quantity} in {len(same)} windows or inputs")
     if len(found) > METERS_PER_KIND:
         lines.append(f"  and {len(found) - METERS_PER_KIND} more products and dimensions")
     return lines
